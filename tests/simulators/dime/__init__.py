@@ -1,0 +1,1 @@
+"""A simulated Dime.Scheduler: planning tables in PostgreSQL, and its HTTP side."""
