@@ -1,0 +1,1 @@
+"""What happened, as a JSON API and a website for administrators."""

@@ -1,0 +1,1 @@
+"""Planned appointments in, calendar events out."""

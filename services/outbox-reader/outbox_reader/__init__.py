@@ -1,0 +1,1 @@
+"""Changes of the planning database in, messages with snapshots out."""

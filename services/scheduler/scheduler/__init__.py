@@ -1,0 +1,1 @@
+"""CRON expressions in, ticks out."""

@@ -1,0 +1,1 @@
+"""Notifications of calendars in, changes of the planning out."""
