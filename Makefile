@@ -66,12 +66,12 @@ $(venv)/pyvenv.cfg:
 
 $(venv)/.stamp-locked: requirements-dev.txt | $(venv)/pyvenv.cfg
 	@echo "installing $$(grep -c '^[a-z]' $<) locked packages, a minute or so ..."
-	@$(pip) install --require-hashes -r $<
+	@$(pip) install --no-compile --require-hashes -r $<
 	@touch $@
 
 $(venv)/.stamp-msodbc: requirements-msodbc.txt | $(venv)/.stamp-locked
 	@echo "installing Microsoft's ODBC driver for the tests, under Microsoft's licence (WITHOUT_MSODBC=1 leaves it out)"
-	@$(pip) install --require-hashes -r $<
+	@$(pip) install --no-compile --require-hashes -r $<
 	@touch $@
 
 $(venv)/.stamp-linked: $(manifests) $(venv)/.stamp-locked $(if $(WITHOUT_MSODBC),,$(venv)/.stamp-msodbc)
