@@ -1,0 +1,1 @@
+"""Microsoft Graph: `protocol`, `requests`, `failures` decide without I/O; `client`, `tokens` talk."""
