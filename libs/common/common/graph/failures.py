@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -113,9 +113,7 @@ def _by_code(answer: _Answer) -> SyncError | None:
     if code == "erroritemnotfound":
         return _not_found(answer)
     if code in _CONFLICTS:
-        # A create that met ConcurrentItemSave was seen to leave its event behind.
-        unknown = answer.write and code in _HALF_SAVED
-        return Changed(str(answer), code="EXC-CONFLICT", maybe_applied=unknown, **answer.facts)
+        return _conflict(answer)
     if code in _MAILBOX_CODES:
         return _mailbox(answer, _MAILBOX_CODES[code])
     return None
@@ -123,23 +121,11 @@ def _by_code(answer: _Answer) -> SyncError | None:
 
 def _by_status(answer: _Answer) -> SyncError:
     status = answer.status
-    if status == 401:
-        return Configuration(str(answer), code="EXC-SIGN-IN-REFUSED", scope="tenant", **answer.facts)
     if status in _MAILBOX_STATUS:
         return _mailbox(answer, _MAILBOX_STATUS[status])
-    if status == 429:
-        wait = retry_after(answer.headers)
-        wait = _RETRY_AFTER if wait is None else wait
-        return Throttled(str(answer), retry_after=wait, code="EXC-THROTTLED", **answer.facts)
-    if status in (409, 412):
-        return Changed(str(answer), code="EXC-CONFLICT", **answer.facts)
-    if status == 410:
-        return Expired(str(answer), code="EXC-GRAPH-ANSWER", scope="mailbox", **answer.facts)
     if status in (408, 425) or status >= 500:
         return _unavailable(answer)
-    if status == 404 or status < 400:
-        return _odd(answer)
-    return Permanent(str(answer), code="EXC-REFUSED", **answer.facts)
+    return _DECISIONS.get(status, _odd if status < 400 else _refused)(answer)
 
 
 def _mailbox(answer: _Answer, code: str) -> SyncError:
@@ -176,7 +162,43 @@ def _unavailable(answer: _Answer) -> SyncError:
 def _odd(answer: _Answer) -> SyncError:
     """A redirect or a 404 without a known code comes from something before Graph: it proves nothing."""
     scope: Scope = "item" if answer.item else "mailbox"
-    return Transient(str(answer), code="EXC-GRAPH-ANSWER", scope=scope, **answer.facts)
+    unknown = answer.write and answer.status < 400
+    facts = {"maybe_applied": unknown, **answer.facts}
+    return Transient(str(answer), code="EXC-GRAPH-ANSWER", scope=scope, **facts)
+
+
+def _refused(answer: _Answer) -> SyncError:
+    return Permanent(str(answer), code="EXC-REFUSED", **answer.facts)
+
+
+def _signed_out(answer: _Answer) -> SyncError:
+    return Configuration(str(answer), code="EXC-SIGN-IN-REFUSED", scope="tenant", **answer.facts)
+
+
+def _conflict(answer: _Answer) -> SyncError:
+    """A create that met ConcurrentItemSave was seen to leave its event behind."""
+    unknown = answer.write and answer.code.lower() in _HALF_SAVED
+    return Changed(str(answer), code="EXC-CONFLICT", maybe_applied=unknown, **answer.facts)
+
+
+def _expired(answer: _Answer) -> SyncError:
+    return Expired(str(answer), code="EXC-GRAPH-ANSWER", scope="mailbox", **answer.facts)
+
+
+def _throttled(answer: _Answer) -> SyncError:
+    wait = retry_after(answer.headers)
+    wait = _RETRY_AFTER if wait is None else wait
+    return Throttled(str(answer), retry_after=wait, code="EXC-THROTTLED", **answer.facts)
+
+
+_DECISIONS: dict[int, Callable[[_Answer], SyncError]] = {
+    401: _signed_out,
+    404: _odd,
+    409: _conflict,
+    410: _expired,
+    412: _conflict,
+    429: _throttled,
+}
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
