@@ -5,6 +5,16 @@ from typing import Any
 
 TABLES_SQL = Path(__file__).with_name("tables.sql")
 LOCK = 0x64696D65  # "dime": two simulators that start on one database must not create at once
+CHILDREN_FIRST = (
+    "Notifications",
+    "AppointmentResources",
+    "Appointments",
+    "Resources",
+    "Tasks",
+    "Jobs",
+    "Categories",
+    "TimeMarkers",
+)
 
 
 async def create_tables(connection: Any) -> None:
@@ -21,13 +31,5 @@ async def empty_tables(connection: Any) -> None:
     ids are never used again.
     """
     async with connection.transaction():
-        for table in (
-            "AppointmentResources",
-            "Appointments",
-            "Resources",
-            "Tasks",
-            "Jobs",
-            "Categories",
-            "TimeMarkers",
-        ):
+        for table in CHILDREN_FIRST:
             await connection.execute(f"DELETE FROM dbo.{table}")
