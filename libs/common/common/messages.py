@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
@@ -64,6 +65,10 @@ class Snapshot(Part):
     exchange_id: str | None = None
     ical_uid: str | None = None
     assignments: tuple[Assignment, ...] = ()
+
+    def digest(self) -> str:
+        """Return a hash that is equal for equal snapshots, however they were written."""
+        return sha256(self.model_dump_json(exclude_none=True).encode()).hexdigest()
 
 
 class Message(Part):
