@@ -20,6 +20,7 @@ help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(venv)/.stamp-linked  ## create .venv with everything in it (PYTHON=, WITHOUT_MSODBC=1)
+	@:
 
 migrate: install  ## bring the state database up to date (EXCONN_POSTGRES_DSN)
 	@$(bin)/python -m common.db

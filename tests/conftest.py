@@ -1,0 +1,56 @@
+"""What every test may ask for: a database of its own, a virtual host of its own, ODBC drivers."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pytest
+
+import stack
+
+T = TypeVar("T")
+
+# `make test` brings every server; a bare pytest makes do with what the machine has.
+REQUIRED = os.environ.get("EXCONN_TEST_REQUIRE") == "1"
+
+
+def bring(what: Callable[..., T]) -> T:
+    """A server or driver; without it the test is skipped, for `make test` it fails."""
+    try:
+        return what(install=REQUIRED)
+    except stack.Missing as missing:
+        if REQUIRED:
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> stack.Postgres:
+    return bring(stack.postgres)
+
+
+@pytest.fixture(scope="session")
+def amqp_server() -> stack.Broker:
+    return bring(stack.broker)
+
+
+@pytest.fixture(scope="session")
+def odbc() -> dict[str, str]:
+    """The environment for processes that use ODBC."""
+    return bring(stack.odbc_environment)
+
+
+@pytest.fixture
+def database(postgres_server: stack.Postgres) -> Iterator[str]:
+    """The DSN of an empty database."""
+    dsn = stack.fresh_database(postgres_server)
+    yield dsn
+    stack.drop_database(dsn)
+
+
+@pytest.fixture
+def vhost(amqp_server: stack.Broker) -> Iterator[str]:
+    """The AMQP URL of an empty virtual host."""
+    url = stack.fresh_vhost(amqp_server)
+    yield url
+    stack.delete_vhost(url)
