@@ -10,7 +10,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -123,7 +122,7 @@ class PrivateBroker(Broker):
 
     def __init__(self, *, install: bool = True) -> None:
         self._scripts = find_scripts(install=install)
-        self.folder = Path(tempfile.mkdtemp(prefix="exconn-rabbitmq-"))
+        self.folder = processes.private_folder("rabbitmq")
         processes.at_exit(self.stop)
         self.port = processes.free_port()
         self._environment = self._configure()
@@ -152,7 +151,7 @@ class PrivateBroker(Broker):
         if self._epmd:
             processes.kill(self._epmd)
             self._epmd = None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        processes.remove_folder(self.folder)
 
     def _start_epmd(self) -> subprocess.Popen:
         """Erlang's name server; started by us because the node's own would outlive the node."""

@@ -8,7 +8,6 @@ import pwd
 import secrets
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,7 +69,7 @@ class PrivatePostgres:
     """
 
     def __init__(self, *, install: bool = True, durable: bool = False) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="exconn-postgres-"))
+        self.folder = processes.private_folder("postgres")
         processes.at_exit(self.stop)
         self.port = processes.free_port()
         self.dsn = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
@@ -103,7 +102,7 @@ class PrivatePostgres:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(10)
         self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        processes.remove_folder(self.folder)
 
     def _initialise(self) -> None:
         if self._user:

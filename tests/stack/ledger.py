@@ -6,6 +6,7 @@ A pid counts only together with its start time: the kernel gives numbers again.
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -23,22 +24,27 @@ class Pid(NamedTuple):
     started: int
 
 
-def write(names: dict[int, str]) -> None:
-    """Notes the processes that this one started; none removes the note."""
+def write(names: dict[int, str], folders: list[Path]) -> None:
+    """Notes the processes that this one started and its temporary folders; none removes the note."""
     note = VAR / "run" / f"{os.getpid()}.json"
-    if not names:
+    if not names and not folders:
         note.unlink(missing_ok=True)
         return
     note.parent.mkdir(parents=True, exist_ok=True)
     processes = [{"name": name, "pid": identify(pid)} for pid, name in names.items()]
-    record = {"command": sys.argv[0], "owner": identify(os.getpid()), "processes": processes}
+    record = {
+        "command": sys.argv[0],
+        "owner": identify(os.getpid()),
+        "processes": processes,
+        "folders": [str(folder) for folder in folders],
+    }
     draft = note.with_suffix(".draft")
     draft.write_text(json.dumps(record))
     draft.replace(note)
 
 
 def notes() -> list[dict]:
-    """What every run of this clone noted: command, owner, processes; the dead ones are left out."""
+    """What every run of this clone noted: command, owner, processes still running, folders."""
     return [note for path in sorted((VAR / "run").glob("*.json")) if (note := _read(path))]
 
 
@@ -49,6 +55,8 @@ def stop_everything() -> int:
         _end(note["owner"], patience_s=40)
         for process in note["processes"]:
             stopped += _end(process["pid"], patience_s=10)
+        for folder in note["folders"]:
+            shutil.rmtree(folder, ignore_errors=True)
         (VAR / "run" / f"{note['owner'].number}.json").unlink(missing_ok=True)
     return stopped
 
@@ -108,7 +116,5 @@ def _read(path: Path) -> dict | None:
             for each in note["processes"]
             if each["pid"] and is_running(pid := Pid(*each["pid"]))
         ]
-        if is_running(note["owner"]) or note["processes"]:
-            return note
-        path.unlink(missing_ok=True)
+        return note
     return None

@@ -6,10 +6,12 @@ import contextlib
 import functools
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -22,6 +24,7 @@ from stack import ledger
 T = TypeVar("T")
 
 _started: dict[int, tuple[str, subprocess.Popen]] = {}
+_folders: list[Path] = []
 _leaving = contextlib.ExitStack()
 _lock = threading.RLock()
 
@@ -107,6 +110,24 @@ def wait_for(
         time.sleep(0.05)
 
 
+def private_folder(prefix: str) -> Path:
+    """A new temporary folder, removed by `remove_folder` or after this process."""
+    folder = Path(tempfile.mkdtemp(prefix=f"exconn-{prefix}-"))
+    with _lock:
+        _folders.append(folder)
+        _note()
+    at_exit(remove_folder, folder)
+    return folder
+
+
+def remove_folder(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with _lock:
+        if folder in _folders:
+            _folders.remove(folder)
+        _note()
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine, in a loop of its own: the caller may have one running."""
     with ThreadPoolExecutor(1) as thread:
@@ -135,7 +156,7 @@ def _leave() -> None:
 
 
 def _note() -> None:
-    ledger.write({pid: name for pid, (name, _) in _started.items()})
+    ledger.write({pid: name for pid, (name, _) in _started.items()}, _folders)
 
 
 def _identity(user: str | None) -> dict[str, object]:

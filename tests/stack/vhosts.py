@@ -3,7 +3,6 @@
 import base64
 import json
 import subprocess
-
 import urllib.request
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
