@@ -180,7 +180,9 @@ def in_range(name: str, value: int | None, lowest: int, highest: int) -> int | N
 
 async def id_of(call: Call, table: str, name: str | None) -> int | None:
     """The id of a category or time marker by name; None where there is none of that name."""
-    return await call.connection.fetchval(f"SELECT Id FROM dbo.{table} WHERE lower(Name) = lower($1)", name)
+    statement = f"SELECT Id FROM dbo.{table} WHERE lower(Name) = lower($1)"
+    found: int | None = await call.connection.fetchval(statement, name)
+    return found
 
 
 async def resource_id(call: Call, column: str, value: str | None) -> int:

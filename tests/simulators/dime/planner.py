@@ -95,6 +95,7 @@ class Planner:
         """Make these resources, and no others, the assignments; only what differs is written."""
         numbers = list(resources)
         async with self._transaction() as connection:
+            await _lock(connection, appointment_id)
             await connection.execute(
                 "DELETE FROM dbo.AppointmentResources WHERE AppointmentId = $1 AND ResourceId NOT IN"
                 " (SELECT Id FROM dbo.Resources WHERE ResourceNo = ANY($2::varchar[]))",
@@ -114,13 +115,9 @@ class Planner:
     async def delete(self, appointment_id: int) -> None:
         """Delete the appointment with its assignments, in one transaction."""
         async with self._transaction() as connection:
-            await connection.execute(
-                "DELETE FROM dbo.AppointmentResources WHERE AppointmentId = $1", appointment_id
-            )
-            _found(
-                await connection.execute("DELETE FROM dbo.Appointments WHERE Id = $1", appointment_id),
-                appointment_id,
-            )
+            await _lock(connection, appointment_id)
+            for table, column in (("AppointmentResources", "AppointmentId"), ("Appointments", "Id")):
+                await connection.execute(f"DELETE FROM dbo.{table} WHERE {column} = $1", appointment_id)
 
     async def _resource(self, no: str, column: str, value: Any) -> None:
         statement = f"UPDATE dbo.Resources SET {column} = $2 WHERE ResourceNo = $1"
@@ -130,6 +127,13 @@ class Planner:
     async def _transaction(self) -> AsyncIterator[Any]:
         async with self._pool.acquire() as connection, connection.transaction():
             yield connection
+
+
+async def _lock(connection: Any, appointment_id: int) -> None:
+    """Lock the appointment before its assignments, as the import does, so that neither deadlocks the other."""
+    statement = "SELECT Id FROM dbo.Appointments WHERE Id = $1 FOR UPDATE"
+    if await connection.fetchval(statement, appointment_id) is None:
+        raise LookupError(appointment_id)
 
 
 def _found(status: str, name: object) -> None:

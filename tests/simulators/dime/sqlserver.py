@@ -82,7 +82,7 @@ def _integer(bits: int) -> Any:
 def _bit(text: str) -> bool:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    return _integer(64)(text) != 0
+    return bool(_integer(64)(text))
 
 
 DATETIME = re.compile(
@@ -118,7 +118,7 @@ CONVERSIONS: dict[str, Any] = {
 
 def bind(
     procedure: str, parameters: dict[str, Parameter], given: list[tuple[str, str | None]], cloud: bool
-) -> dict:
+) -> dict[str, Any]:
     """The arguments by declared name, defaults filled in; SqlError for what EXEC would refuse."""
     values: dict[str, str | None] = {}
     for name, value in given:

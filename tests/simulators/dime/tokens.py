@@ -96,7 +96,7 @@ def _form(body: str, tokens: Tokens) -> web.Response:
 
 
 def _json(
-    user: object, password: object, tokens: Tokens, answer: Callable[[str, datetime], dict]
+    user: object, password: object, tokens: Tokens, answer: Callable[[str, datetime], dict[str, str]]
 ) -> web.Response:
     if not _known(user, password):
         return web.json_response({"Message": "The user name or password is incorrect."}, status=401)
