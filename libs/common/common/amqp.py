@@ -1,0 +1,288 @@
+"""The broker: publish with confirms, consume (see consuming.py). It may be away, now and at any time."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, NoReturn, Protocol, cast
+from uuid import uuid4
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractConnection
+from aio_pika.exceptions import ChannelNotFoundEntity, PublishError
+from aiormq import spec
+from aiormq.channel import Channel as RawChannel
+from pamqp.common import FieldTable
+from pydantic import SecretStr
+
+from common import consuming, metrics
+from common.errors import Transient
+from common.settings import reveal
+from common.topology import BROKER_ERRORS, EXCHANGE, TIMEOUT, declare_exchanges, describe
+
+__all__ = ["Broker", "Encoded", "Outgoing", "check", "connect", "depth"]
+
+HEARTBEAT = 20  # seconds; a silent broker is given up after a few of them
+RECONNECT = (0.2, 5.0)  # seconds between attempts: first, longest
+
+log = structlog.get_logger(__name__)
+
+Report = Callable[[str | None], None]
+"""Told None when the connection is up, else why it is not."""
+
+
+class Outgoing(Protocol):
+    """What can be published: a message of common.messages, or `Encoded`."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def mandatory(self) -> bool: ...
+    def encode(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A message whose body is bytes already."""
+
+    type: str
+    body: bytes
+    mandatory: bool = True
+
+    def encode(self) -> bytes:
+        return self.body
+
+
+@dataclass(slots=True)
+class Broker:
+    """One connection that comes back by itself, with one channel to publish on."""
+
+    url: str
+    name: str
+    report: Report = lambda _: None
+    _up: asyncio.Event = field(default_factory=asyncio.Event)
+    _connection: AbstractConnection | None = None
+    _channel: RawChannel | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._up.is_set()
+
+    async def publish(
+        self,
+        message: Outgoing,
+        *,
+        headers: Mapping[str, Any] | None = None,
+        timeout: float = TIMEOUT,  # noqa: ASYNC109  (part of the guarantee)
+    ) -> None:
+        """Publish one message: confirmed by the broker and taken by at least one queue when this returns.
+
+        Otherwise, within `timeout` seconds, raises `Transient`; then it may have been published all the same.
+        A message type that is not mandatory may go to no queue at all.
+        """
+        (outcome,) = await self.publish_all((message,), headers=headers, timeout=timeout)
+        if outcome is not None:
+            raise outcome
+
+    async def publish_all(
+        self,
+        messages: Sequence[Outgoing],
+        *,
+        headers: Mapping[str, Any] | None = None,
+        timeout: float = TIMEOUT,  # noqa: ASYNC109  (part of the guarantee)
+    ) -> list[Transient | None]:
+        """Publish many at once, as `publish` does each, and return for each, in order, None or why not.
+
+        Comes back within `timeout` seconds for all together.
+        """
+        started = perf_counter()
+        tasks = [asyncio.ensure_future(self._send(message, headers)) for message in messages]
+        try:
+            if tasks:
+                await asyncio.wait(tasks, timeout=timeout)
+        finally:
+            for task in tasks:
+                task.cancel()
+        outcomes = [_outcome(result) for result in await asyncio.gather(*tasks, return_exceptions=True)]
+        metrics.PUBLISH_SECONDS.observe(perf_counter() - started)
+        _count(messages, outcomes)
+        return outcomes
+
+    async def _send(self, message: Outgoing, headers: Mapping[str, Any] | None) -> None:
+        channel = self._channel or (await self._opened())[1]
+        await channel.basic_publish(
+            message.encode(),
+            exchange=EXCHANGE,
+            routing_key=message.type,
+            properties=spec.Basic.Properties(
+                content_type="application/json",
+                delivery_mode=2,
+                message_id=str(uuid4()),
+                message_type=message.type,
+                headers=dict(headers) if headers else None,
+            ),
+            mandatory=message.mandatory,
+            wait=False,  # the confirm says more than the socket's buffer
+        )
+
+    async def consume(
+        self,
+        queue: str,
+        types: Iterable[str],
+        handler: consuming.Handler,
+        *,
+        batch: int = 1,
+        wait: float = 0.01,
+    ) -> NoReturn:
+        """Consume a queue of ours until cancelled; see `consuming.Consumer` for what becomes of a message.
+
+        `types` are bound to the queue `owner.purpose`, which is declared, again after every reconnection.
+        The handler gets up to `batch` messages in the order of delivery, collected for at most `wait`
+        seconds after the first; all are acked when it returns.
+        """
+        consumer = consuming.Consumer(queue, tuple(types), handler, batch, wait)
+        while True:
+            connection = (await self._opened())[0]
+            try:
+                async with connection.channel() as channel:
+                    await consumer.run(channel)
+            except BROKER_ERRORS as error:
+                log.warning("consumer.lost", queue=queue, reason=describe(error))
+            await asyncio.sleep(RECONNECT[0])
+
+    async def _opened(self) -> tuple[AbstractConnection, RawChannel]:
+        while self._connection is None or self._channel is None:
+            await self._up.wait()
+        return self._connection, self._channel
+
+    async def keep(self) -> NoReturn:
+        """Connect, and again whenever the connection is lost, more slowly while that fails."""
+        pause, longest = RECONNECT
+        while True:
+            try:
+                await self._hold()
+                pause = RECONNECT[0]
+            except BROKER_ERRORS as error:
+                self._lost(describe(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, longest)
+
+    async def _hold(self) -> None:
+        """Open the connection and return when it, or the channel to publish on, is gone."""
+        connection = await _open(self.url, self.name)
+        try:
+            channel = await connection.channel(on_return_raises=True)
+            await declare_exchanges(channel)
+            self._connection, self._channel = (
+                connection,
+                cast(RawChannel, await channel.get_underlay_channel()),
+            )
+            self._up.set()
+            self.report(None)
+            log.info("broker.connected")
+            await channel.closed()
+            self._lost("the connection was closed")
+        finally:
+            await _close(connection)
+
+    def _lost(self, reason: str) -> None:
+        if self._up.is_set():
+            log.warning("broker.lost", reason=reason)
+        self._up.clear()
+        self._connection = self._channel = None
+        self.report(f"the broker is out of reach: {reason}")
+
+
+@asynccontextmanager
+async def connect(
+    url: str | SecretStr, *, name: str, report: Report = lambda _: None
+) -> AsyncIterator[Broker]:
+    """Give a broker that connects in the background, now and whenever it was lost; never raises for that.
+
+    `name` is shown in RabbitMQ's list of connections. `report` is told None when connected, else why not.
+    """
+    broker = Broker(reveal(url), name, report)
+    keeper = asyncio.create_task(broker.keep())
+    try:
+        yield broker
+    finally:
+        keeper.cancel()
+        await asyncio.wait([keeper])
+
+
+async def check(url: str | SecretStr) -> str | None:
+    """Say why the broker cannot be worked with, or None."""
+    try:
+        connection = await _open(reveal(url), "check")
+        try:
+            await declare_exchanges(await connection.channel())
+        finally:
+            await _close(connection)
+    except BROKER_ERRORS as error:
+        return f"cannot connect: {describe(error)}"
+    return None
+
+
+async def depth(url: str | SecretStr, queue: str) -> int | None:
+    """Count the messages that are ready in a queue; None where there is no such queue.
+
+    Raises `Transient` where the broker is away. A connection of its own: aio-pika caches declarations.
+    """
+    try:
+        connection = await _open(reveal(url), "depth")
+        try:
+            channel = await connection.channel()
+            declared = await channel.declare_queue(queue, passive=True, timeout=TIMEOUT)
+            return declared.declaration_result.message_count
+        finally:
+            await _close(connection)
+    except ChannelNotFoundEntity:
+        return None
+    except BROKER_ERRORS as error:
+        raise _away(error) from error
+
+
+async def _open(url: str, name: str) -> AbstractConnection:
+    properties: FieldTable = {"connection_name": name}
+    return await aio_pika.connect(url, timeout=TIMEOUT, client_properties=properties, heartbeat=HEARTBEAT)
+
+
+async def _close(connection: AbstractConnection) -> None:
+    """Close without waiting for a dead broker."""
+    with suppress(*BROKER_ERRORS):
+        async with asyncio.timeout(2):
+            await connection.close()
+
+
+def _away(error: BaseException) -> Transient:
+    return Transient(describe(error), code="EXC-BROKER-UNAVAILABLE", scope="tenant")
+
+
+def _outcome(result: BaseException | None) -> Transient | None:
+    if result is None or isinstance(result, Transient):
+        return result
+    if isinstance(result, asyncio.CancelledError):  # by the timeout; or aio-pika's word for a closed channel
+        return _away(TimeoutError("no confirm in time"))
+    if isinstance(result, PublishError):
+        return _away(LookupError("no queue takes the message yet"))
+    if isinstance(result, BROKER_ERRORS):
+        return _away(result)
+    raise result
+
+
+def _count(messages: Sequence[Outgoing], outcomes: Sequence[Transient | None]) -> None:
+    pairs = zip(messages, outcomes, strict=True)
+    for (type_, failed), number in Counter((m.type, o is not None) for m, o in pairs).items():
+        metrics.PUBLISHED.labels(type_, "failed" if failed else "ok").inc(number)
+
+
+if __name__ == "__main__":
+    from common.dead_letters import main  # noqa: PLC0415
+
+    sys.exit(main())
