@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import json5
-from common.errors import Configuration
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from common.errors import Configuration
 
 
 def _identifier(name: str) -> str:

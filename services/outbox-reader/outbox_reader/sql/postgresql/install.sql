@@ -65,13 +65,13 @@ SELECT
     a.{{appointment_id}} AS AppointmentId,
     a.{{appointment_guid}} AS AppointmentGuid,
     json_build_object(
-{{snapshot_fields}},
+        {{snapshot_fields}},
         'assignments', (
             SELECT
                 coalesce(
                     json_agg(
                         json_build_object(
-{{assignment_fields}}
+                            {{assignment_fields}}
                         )
                         ORDER BY r.{{resource_number}} COLLATE "C", r.{{resource_id}}
                     ),
