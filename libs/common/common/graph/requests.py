@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from common.graph.events import PROPERTY, Values
 from common.graph.wire import body
@@ -27,7 +27,7 @@ _EXPAND = {"$expand": f"singleValueExtendedProperties($filter=id eq '{PROPERTY}'
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. `path` and `params` are not encoded yet, but for names inside the path. `item`: it names an event."""
+    """One call. `path` is encoded already (or a whole address), `params` are not. `item`: it names an event."""
 
     operation: str
     method: str
@@ -42,12 +42,10 @@ class Request:
         """Whether the call changes something in the mailbox."""
         return self.method != "GET"
 
-    @property
-    def target(self) -> str:
-        """Path and query, encoded as Microsoft's own clients do: `$` stays, a space is %20."""
-        return (
-            f"{self.path}?{urlencode(self.params, quote_via=quote, safe='$')}" if self.params else self.path
-        )
+    def url(self, base: str) -> str:
+        """Give the whole address, encoded as Microsoft's own clients do: `$` stays, a space is %20."""
+        address = self.path if self.path.startswith("https://") else base + self.path
+        return f"{address}?{urlencode(self.params, quote_via=quote, safe='$')}" if self.params else address
 
 
 def create(mailbox: str, values: Values, transaction_id: str, key: str, time_zone: str) -> Request:
@@ -98,6 +96,14 @@ def view(mailbox: str, start: datetime, end: datetime, *, bodies: bool = True) -
 def settings(mailbox: str) -> Request:
     """GET the settings of the mailbox."""
     return Request("settings", "GET", f"{_user(mailbox)}/mailboxSettings")
+
+
+def following(request: Request, link: str, base: str) -> Request | None:
+    """GET the next page of a listing, by Graph's link as it stands; None where that leads to another host."""
+    there, here = urlsplit(link), urlsplit(base)
+    if (there.scheme, there.netloc.lower()) != (here.scheme, here.netloc.lower()):
+        return None
+    return replace(request, path=link, params={})
 
 
 def _user(mailbox: str) -> str:

@@ -33,6 +33,7 @@ def body(values: Mapping[str, Any], time_zone: str) -> dict[str, Any]:
 
 
 def _written(name: str, value: Any, time_zone: str) -> dict[str, Any]:
+    written: dict[str, Any]
     match name:
         case "body":
             written = {"body": {"contentType": "text", "content": value}}
