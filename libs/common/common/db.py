@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import asyncpg
 from pydantic import SecretStr
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10.0  # seconds to open a connection, or to wait for a free one of the pool
 COMMAND_TIMEOUT = 30.0  # seconds for one statement
+WATCH_SECONDS = 5.0
 CLOSE_TIMEOUT = 5.0  # seconds that a dead server may hold up our own end
 
 _AWAY: tuple[type[BaseException], ...] = (
@@ -121,6 +122,16 @@ async def current(pool: Pool) -> bool:
     with guard():
         async with pool.acquire(timeout=CONNECT_TIMEOUT) as connection:
             return not await missing(connection)
+
+
+async def watch(pool: Pool, report: Callable[[str | None], None]) -> NoReturn:
+    """Report every few seconds whether the database can be worked with: None, or why not."""
+    while True:
+        try:
+            report(None if await current(pool) else "migrations are missing: run python -m common.db")
+        except Transient as error:
+            report(str(error))
+        await asyncio.sleep(WATCH_SECONDS)
 
 
 async def check(dsn: str | SecretStr) -> str | None:
