@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import ChannelNotFoundEntity, PublishError
 from aiormq import spec
 from aiormq.channel import Channel as RawChannel
@@ -29,6 +29,7 @@ from common.topology import BROKER_ERRORS, EXCHANGE, TIMEOUT, declare_exchanges,
 __all__ = ["Broker", "Encoded", "Outgoing", "check", "connect", "depth"]
 
 HEARTBEAT = 20  # seconds; a silent broker is given up after a few of them
+CLOSE_TIMEOUT = 2.0  # seconds
 RECONNECT = (0.2, 5.0)  # seconds between attempts: first, longest
 
 log = structlog.get_logger(__name__)
@@ -150,7 +151,7 @@ class Broker:
         while True:
             connection = (await self._opened())[0]
             try:
-                async with connection.channel() as channel:
+                async with _channel(connection) as channel:
                     await consumer.run(channel)
             except BROKER_ERRORS as error:
                 log.warning("consumer.lost", queue=queue, reason=describe(error))
@@ -177,8 +178,9 @@ class Broker:
         """Open the connection and return when it, or the channel to publish on, is gone."""
         connection = await _open(self.url, self.name)
         try:
-            channel = await connection.channel(on_return_raises=True)
-            await declare_exchanges(channel)
+            async with asyncio.timeout(TIMEOUT):
+                channel = await connection.channel(on_return_raises=True)
+                await declare_exchanges(channel)
             self._connection, self._channel = (
                 connection,
                 cast(RawChannel, await channel.get_underlay_channel()),
@@ -253,11 +255,21 @@ async def _open(url: str, name: str) -> AbstractConnection:
     return await aio_pika.connect(url, timeout=TIMEOUT, client_properties=properties, heartbeat=HEARTBEAT)
 
 
-async def _close(connection: AbstractConnection) -> None:
+@asynccontextmanager
+async def _channel(connection: AbstractConnection) -> AsyncIterator[AbstractChannel]:
+    async with asyncio.timeout(TIMEOUT):
+        channel = await connection.channel()
+    try:
+        yield channel
+    finally:
+        await _close(channel)
+
+
+async def _close(opened: AbstractConnection | AbstractChannel) -> None:
     """Close without waiting for a dead broker."""
     with suppress(*BROKER_ERRORS):
-        async with asyncio.timeout(2):
-            await connection.close()
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await opened.close()
 
 
 def _away(error: BaseException) -> Transient:

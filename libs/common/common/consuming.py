@@ -86,6 +86,7 @@ class Consumer:
         await declare_queue(channel, self.queue, self.types)
         await channel.set_qos(prefetch_count=2 * self.batch, timeout=TIMEOUT)
         await raw.basic_consume(self.queue, inbox.arrived.put, timeout=TIMEOUT)
+        log.info("consumer.started", queue=self.queue)
         while deliveries := await inbox.collect(self.batch, self.wait):
             await _Batch(self, raw, inbox.lost).settle(deliveries)
 
@@ -108,13 +109,16 @@ class _Batch:
         try:
             handled = await self._handle([delivery.message for delivery in deliveries])
         except Exception as error:  # noqa: BLE001  (a defect; it is recorded once, in _bury)
-            await self._single_out(deliveries, error)
-            return
-        if not self.lost.is_set():
+            defect = error
+        else:
             await self._answer(deliveries, handled)
+            return
+        await self._single_out(deliveries, defect)
 
     async def _answer(self, deliveries: Sequence[Delivery], handled: bool) -> None:
         last = deliveries[-1].tag
+        if self.lost.is_set():
+            return  # they will be delivered again
         if handled:
             await self.channel.basic_ack(last, multiple=True, wait=False)
         else:

@@ -129,12 +129,17 @@ class StateSettings(Section):
     )
 
 
-class CommonSettings(StateSettings):
-    """What every service needs."""
+class AmqpSettings(Section):
+    """Where the message broker is."""
 
     amqp_url: Annotated[SecretStr, _address("amqp", "amqps")] = Field(
         description="message broker, amqp(s)://user:password@host:5672/vhost"
     )
+
+
+class CommonSettings(StateSettings, AmqpSettings):
+    """What every service needs."""
+
     installation: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
         description="name of this installation; it tells our events from another's, so it never changes",
