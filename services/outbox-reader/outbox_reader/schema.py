@@ -67,7 +67,9 @@ def _places(speech: Dialect, mapping: Mapping) -> dict[str, str]:
     quote = speech.quote
     return {
         "schema": quote(mapping.table_schema),
-        "schema_text": mapping.table_schema.replace("'", "''"),
+        "schema_text": _text(mapping.table_schema),
+        "appointments_text": _text(mapping.appointments.table),
+        "assignments_text": _text(mapping.assignments.table),
         "appointments": fragments.qualified(speech, mapping, mapping.appointments.table),
         "appointment_id": quote(mapping.appointments.id),
         "appointment_guid": quote(mapping.appointments.guid),
@@ -90,10 +92,15 @@ def _places(speech: Dialect, mapping: Mapping) -> dict[str, str]:
     }
 
 
+def _text(name: str) -> str:
+    """A name inside the quotes of a string of SQL."""
+    return name.replace("'", "''")
+
+
 def _expected_columns(mapping: Mapping) -> list[str]:
     """(table, column, kind of its type) of all that the view and the triggers read, as rows of VALUES."""
     return [
-        "({})".format(", ".join("N'" + text.replace("'", "''") + "'" for text in row))
+        "(" + ", ".join(f"N'{_text(part)}'" for part in row) + ")"
         for row in fragments.expected_columns(mapping)
     ]
 
@@ -106,8 +113,8 @@ def _shared_trigger(speech: Dialect, mapping: Mapping, shared: fragments.Shared)
         "table": fragments.qualified(speech, mapping, shared.table),
         "shared": shared.name,
         "id": quote(shared.id),
-        "updated": " OR ".join(f"UPDATE({quote(name)})" for name in (shared.id, *shared.shown)),
-        "new_columns": ", ".join(speech.pair.format(f"i.{quote(name)}") for name in shared.shown),
-        "old_columns": ", ".join(speech.pair.format(f"d.{quote(name)}") for name in shared.shown),
+        "updated": "\nOR ".join(f"UPDATE({quote(name)})" for name in (shared.id, *shared.shown)),
+        "new_columns": ",\n".join(speech.pair.format(f"i.{quote(name)}") for name in shared.shown),
+        "old_columns": ",\n".join(speech.pair.format(f"d.{quote(name)}") for name in shared.shown),
     }
     return _filled(_template(speech.name, "shared_trigger"), places)

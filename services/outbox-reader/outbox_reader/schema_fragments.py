@@ -184,6 +184,9 @@ def _shared_row(speech: Dialect, mapping: Mapping, name: str, key: str, source: 
 
 
 _KINDS = {
+    "id": "id",
+    "appointment_id": "id",
+    "resource_id": "id",
     "subject": "text",
     "body": "text",
     "location": "text",
@@ -203,7 +206,7 @@ _KINDS = {
 
 
 def expected_columns(mapping: Mapping) -> list[tuple[str, str, str]]:
-    """(table, column, kind) of every column of the mapping; the kinds are text, guid, time, flag and number."""
+    """(table, column, kind) of every column of the mapping; the kinds are id, text, guid, time, flag and number."""
     expected = []
     for names in (
         mapping.appointments,
@@ -219,7 +222,5 @@ def expected_columns(mapping: Mapping) -> list[tuple[str, str, str]]:
         referring = columns.pop("appointment_column", None), columns.pop("task_column", None)
         expected += [(table_name, column, _KINDS.get(key, "number")) for key, column in columns.items()]
         owners = mapping.appointments.table, mapping.tasks.table if mapping.tasks else ""
-        expected += [
-            (owner, column, "number") for owner, column in zip(owners, referring, strict=True) if column
-        ]
+        expected += [(owner, column, "id") for owner, column in zip(owners, referring, strict=True) if column]
     return expected

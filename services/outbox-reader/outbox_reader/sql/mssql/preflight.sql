@@ -117,14 +117,14 @@ WHERE t.ObjectId IS NOT NULL AND c.column_id IS NULL;
 
 INSERT INTO @findings (Verdict, Subject, Finding)
 SELECT
-    CASE WHEN TYPE_NAME(c.system_type_id) IN (N'text', N'ntext') THEN 'fault' ELSE 'warning' END,
+    CASE WHEN e.Kind = 'id' OR TYPE_NAME(c.system_type_id) IN (N'text', N'ntext') THEN 'fault' ELSE 'warning' END,
     CONCAT(e.TableName, N'.', e.ColumnName),
-    CONCAT(N'Its type is ', TYPE_NAME(c.system_type_id), N', expected is a ', e.Kind, N'.')
+    CONCAT(N'Its type is ', TYPE_NAME(c.system_type_id), N', expected is one for a value of kind ', e.Kind, N'.')
 FROM @expected AS e
 INNER JOIN @tables AS t ON e.TableName = t.TableName
 INNER JOIN sys.columns AS c ON t.ObjectId = c.object_id AND e.ColumnName = c.name
 WHERE NOT (
-    (e.Kind = 'number' AND TYPE_NAME(c.system_type_id) IN (N'bigint', N'int', N'smallint', N'tinyint'))
+    (e.Kind IN ('id', 'number') AND TYPE_NAME(c.system_type_id) IN (N'bigint', N'int', N'smallint', N'tinyint'))
     OR (e.Kind = 'text' AND TYPE_NAME(c.system_type_id) IN (N'nvarchar', N'varchar', N'nchar', N'char'))
     OR (e.Kind = 'guid' AND TYPE_NAME(c.system_type_id) = N'uniqueidentifier')
     OR (e.Kind = 'time' AND TYPE_NAME(c.system_type_id) IN (N'datetime', N'datetime2', N'smalldatetime'))
@@ -142,6 +142,13 @@ SELECT 'info', t.TableName, N'System-versioned (temporal): fine, the triggers fi
 FROM @tables AS t
 INNER JOIN sys.tables AS s ON t.ObjectId = s.object_id
 WHERE s.temporal_type = 2;
+
+INSERT INTO @findings (Verdict, Subject, Finding)
+SELECT 'warning', t.TableName, N'No enforced foreign key refers to it: a row that is inserted after those that refer to it is found by reconciliation only.'
+FROM @tables AS t
+WHERE t.ObjectId IS NOT NULL
+    AND t.TableName NOT IN (N'{{appointments_text}}', N'{{assignments_text}}')
+    AND NOT EXISTS (SELECT 1 FROM sys.foreign_keys AS k WHERE k.referenced_object_id = t.ObjectId AND k.is_disabled = 0);
 
 -- Triggers that are there.
 INSERT INTO @findings (Verdict, Subject, Finding)

@@ -1,15 +1,19 @@
 -- {{table}}: one row that names the changed row, only where a column changed that the snapshot shows.
 -- Compared as bytes: a collation would overlook a change of case, and = overlooks blanks at the end.
+-- Not for INSERT: nothing refers to a row before it is there.
 CREATE TRIGGER {{schema}}.exconn_{{shared}} ON {{table}}
-AFTER INSERT, UPDATE, DELETE
+AFTER UPDATE, DELETE
 AS
 BEGIN
     SET NOCOUNT ON;
     SET ROWCOUNT 0;
     SET XACT_ABORT OFF;
-    IF NOT EXISTS (SELECT 1 FROM inserted) AND NOT EXISTS (SELECT 1 FROM deleted)
+    IF NOT EXISTS (SELECT 1 FROM deleted)
         RETURN;
-    IF EXISTS (SELECT 1 FROM inserted) AND EXISTS (SELECT 1 FROM deleted) AND NOT ({{updated}})
+    IF EXISTS (SELECT 1 FROM inserted)
+        AND NOT (
+            {{updated}}
+        )
         RETURN;
     BEGIN TRY
         DECLARE @request uniqueidentifier
@@ -23,7 +27,13 @@ BEGIN
             SELECT 1
             FROM deleted AS d
             WHERE d.{{id}} = i.{{id}}
-                AND EXISTS (SELECT {{new_columns}} INTERSECT SELECT {{old_columns}})
+                AND EXISTS (
+                    SELECT
+                        {{new_columns}}
+                    INTERSECT
+                    SELECT
+                        {{old_columns}}
+                )
         )
         UNION
         SELECT CONVERT(nvarchar(128), d.{{id}})
