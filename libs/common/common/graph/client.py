@@ -15,6 +15,7 @@ from common.graph import requests, wire
 from common.graph.connection import Call, Connection
 from common.graph.events import Event, MailboxSettings, Values
 from common.graph.profiles import Profile
+from common.graph.protocol import Calendar, Calendars
 from common.graph.requests import Request
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ async def client(
             await connection.close()
 
 
-class Graph:
+class Graph(Calendars):
     """Every calendar that the profiles reach."""
 
     def __init__(self, connections: Mapping[str, Connection]) -> None:
@@ -66,7 +67,7 @@ class Graph:
         return GraphCalendar(self._connections[profile], mailbox, request_id)
 
 
-class GraphCalendar:
+class GraphCalendar(Calendar):
     """The default calendar of one mailbox; guarantees and errors as in `common.graph.protocol.Calendar`."""
 
     def __init__(self, connection: Connection, mailbox: str, request_id: str | None) -> None:

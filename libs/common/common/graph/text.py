@@ -51,7 +51,8 @@ class _Reader(HTMLParser):
             self._new_line(tag)
 
     def handle_data(self, data: str) -> None:
-        if not self._hidden:
+        at_start = not self.parts or self.parts[-1].endswith("\n")
+        if not self._hidden and not (at_start and data.isspace()):
             self.parts.append(" ".join(data.split("\n")))
 
     def _new_line(self, tag: str) -> None:

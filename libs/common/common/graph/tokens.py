@@ -42,11 +42,15 @@ class Tokens:
     """Tokens of one profile; however many ask, one sign-in runs at a time, and all share its outcome."""
 
     def __init__(
-        self, profile: Profile, *, timeout: float = _TIMEOUT, clock: Callable[[], float] = time.monotonic
+        self,
+        profile: Profile,
+        *,
+        ask: Callable[[Profile], Mapping[str, Any]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`timeout` is in seconds per wait for Entra ID; `clock` counts seconds."""
+        """`ask` blocks until Entra ID has answered a token or an error; `clock` counts seconds."""
         self._profile = profile
-        self._timeout = timeout
+        self._ask = ask or ask_entra
         self._clock = clock
         self._held: _Held | None = None
         self._pending: asyncio.Task[str] | None = None
@@ -95,7 +99,7 @@ class Tokens:
         So a secret or certificate that was mended, or a file that was renewed, counts at once.
         """
         asked_at = self._clock()
-        result = _asked(self._profile, self._timeout)
+        result = self._ask(self._profile)
         if not isinstance(result.get("access_token"), str):
             raise refusal(result)
         lifetime = float(result.get("expires_in") or 0)
@@ -119,11 +123,11 @@ def refusal(result: Mapping[str, Any]) -> SyncError:
     return Configuration(message, code=code, scope="tenant")
 
 
-def _asked(profile: Profile, timeout: float) -> Mapping[str, Any]:
-    """Give Entra ID's answer, a token or an error."""
+def ask_entra(profile: Profile) -> Mapping[str, Any]:
+    """Give Entra ID's answer to a sign-in, a token or an error; blocks."""
     ca_file = str(profile.ca_file) if profile.ca_file else None
     secret = credential(profile)
-    with Session(ca_file, timeout) as session:
+    with Session(ca_file, _TIMEOUT) as session:
         try:
             application = _application(profile, secret, session)
             answer: Mapping[str, Any] = application.acquire_token_for_client([_scope(profile)])
