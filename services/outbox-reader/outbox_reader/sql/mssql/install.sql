@@ -66,7 +66,8 @@ IF OBJECT_ID(N'exconn.Outbox', N'U') IS NULL
         CONSTRAINT PK_exconn_Outbox PRIMARY KEY CLUSTERED (Id)
     );
 -- Row locks never become a lock on the table, whatever one statement of the planning or of the reader touches.
-ALTER TABLE exconn.Outbox SET (LOCK_ESCALATION = DISABLE);
+IF EXISTS (SELECT 1 FROM sys.tables AS t WHERE t.object_id = OBJECT_ID(N'exconn.Outbox') AND t.lock_escalation_desc <> N'DISABLE')
+    EXEC sys.sp_executesql N'ALTER TABLE exconn.Outbox SET (LOCK_ESCALATION = DISABLE);';
 -- Claiming what is due, fresh changes before bulk.
 IF INDEXPROPERTY(OBJECT_ID(N'exconn.Outbox'), N'IX_exconn_Outbox_Due', N'IndexID') IS NULL
     CREATE INDEX IX_exconn_Outbox_Due ON exconn.Outbox (State, Priority, Id) INCLUDE (DueAt, AppointmentId, LeaseUntil);
