@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, NoReturn, Protocol, cast
-from uuid import uuid4
+from typing import Any, NoReturn, cast
 
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import ChannelNotFoundEntity, PublishError
-from aiormq import spec
+from aio_pika.exceptions import ChannelNotFoundEntity
 from aiormq.channel import Channel as RawChannel
 from pamqp.common import FieldTable
 from pydantic import SecretStr
 
 from common import consuming, metrics
 from common.errors import Transient
+from common.publishing import Encoded, Outgoing, away, count, outcome, send
 from common.settings import reveal
-from common.topology import BROKER_ERRORS, EXCHANGE, TIMEOUT, declare_exchanges, describe
+from common.topology import BROKER_ERRORS, TIMEOUT, declare_exchanges, describe
 
 __all__ = ["Broker", "Encoded", "Outgoing", "check", "connect", "depth"]
 
@@ -36,28 +34,6 @@ log = structlog.get_logger(__name__)
 
 Report = Callable[[str | None], None]
 """Told None when the connection is up, else why it is not."""
-
-
-class Outgoing(Protocol):
-    """What can be published: a message of common.messages, or `Encoded`."""
-
-    @property
-    def type(self) -> str: ...
-    @property
-    def mandatory(self) -> bool: ...
-    def encode(self) -> bytes: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A message whose body is bytes already."""
-
-    type: str
-    body: bytes
-    mandatory: bool = True
-
-    def encode(self) -> bytes:
-        return self.body
 
 
 @dataclass(slots=True)
@@ -87,9 +63,9 @@ class Broker:
         Otherwise, within `timeout` seconds, raises `Transient`; then it may have been published all the same.
         A message type that is not mandatory may go to no queue at all.
         """
-        (outcome,) = await self.publish_all((message,), headers=headers, timeout=timeout)
-        if outcome is not None:
-            raise outcome
+        (hindrance,) = await self.publish_all((message,), headers=headers, timeout=timeout)
+        if hindrance is not None:
+            raise hindrance
 
     async def publish_all(
         self,
@@ -110,27 +86,14 @@ class Broker:
         finally:
             for task in tasks:
                 task.cancel()
-        outcomes = [_outcome(result) for result in await asyncio.gather(*tasks, return_exceptions=True)]
+        outcomes = [outcome(result) for result in await asyncio.gather(*tasks, return_exceptions=True)]
         metrics.PUBLISH_SECONDS.observe(perf_counter() - started)
-        _count(messages, outcomes)
+        count(messages, outcomes)
         return outcomes
 
     async def _send(self, message: Outgoing, headers: Mapping[str, Any] | None) -> None:
         channel = self._channel or (await self._opened())[1]
-        await channel.basic_publish(
-            message.encode(),
-            exchange=EXCHANGE,
-            routing_key=message.type,
-            properties=spec.Basic.Properties(
-                content_type="application/json",
-                delivery_mode=2,
-                message_id=str(uuid4()),
-                message_type=message.type,
-                headers=dict(headers) if headers else None,
-            ),
-            mandatory=message.mandatory,
-            wait=False,  # the confirm says more than the socket's buffer
-        )
+        await send(channel, message, headers)
 
     async def consume(
         self,
@@ -247,7 +210,7 @@ async def depth(url: str | SecretStr, queue: str) -> int | None:
     except ChannelNotFoundEntity:
         return None
     except BROKER_ERRORS as error:
-        raise _away(error) from error
+        raise away(error) from error
 
 
 async def _open(url: str, name: str) -> AbstractConnection:
@@ -272,29 +235,7 @@ async def _close(opened: AbstractConnection | AbstractChannel) -> None:
             await opened.close()
 
 
-def _away(error: BaseException) -> Transient:
-    return Transient(describe(error), code="EXC-BROKER-UNAVAILABLE", scope="tenant")
-
-
-def _outcome(result: BaseException | None) -> Transient | None:
-    if result is None or isinstance(result, Transient):
-        return result
-    if isinstance(result, asyncio.CancelledError):  # by the timeout; or aio-pika's word for a closed channel
-        return _away(TimeoutError("no confirm in time"))
-    if isinstance(result, PublishError):
-        return _away(LookupError("no queue takes the message yet"))
-    if isinstance(result, BROKER_ERRORS):
-        return _away(result)
-    raise result
-
-
-def _count(messages: Sequence[Outgoing], outcomes: Sequence[Transient | None]) -> None:
-    pairs = zip(messages, outcomes, strict=True)
-    for (type_, failed), number in Counter((m.type, o is not None) for m, o in pairs).items():
-        metrics.PUBLISHED.labels(type_, "failed" if failed else "ok").inc(number)
-
-
 if __name__ == "__main__":
-    from common.dead_letters import main  # noqa: PLC0415
+    from common.dead_letters import main
 
     sys.exit(main())
