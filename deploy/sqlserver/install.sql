@@ -153,7 +153,8 @@ GO
 IF @@ERROR <> 0 OR @@TRANCOUNT = 0 BEGIN IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION; SET NOEXEC ON; END
 GO
 
--- Which appointments show a row of a shared table.
+-- Which appointments show a row of a shared table. SharedKey is a number here (and text in the outbox), so that
+-- the comparison converts the outbox's key, and an index on the planning's column can be used.
 IF OBJECT_ID(N'exconn.SharedRow', N'V') IS NOT NULL
     DROP VIEW exconn.SharedRow;
 GO

@@ -117,7 +117,8 @@ SELECT
 FROM {{appointments}} AS a{{snapshot_joins}};
 GO
 {{guard}}
--- Which appointments show a row of a shared table.
+-- Which appointments show a row of a shared table. SharedKey is a number here (and text in the outbox), so that
+-- the comparison converts the outbox's key, and an index on the planning's column can be used.
 IF OBJECT_ID(N'exconn.SharedRow', N'V') IS NOT NULL
     DROP VIEW exconn.SharedRow;
 GO

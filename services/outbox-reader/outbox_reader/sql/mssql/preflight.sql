@@ -43,9 +43,9 @@ WHERE CAST(SERVERPROPERTY(N'EngineEdition') AS int) NOT IN (5, 8)
 
 INSERT INTO @findings (Verdict, Subject, Finding)
 SELECT
-    'warning',
+    'fault',
     N'compatibility level',
-    CONCAT(d.compatibility_level, N': below 130 (SQL Server 2016); nothing here is known to need it, nothing here is tested below it.')
+    CONCAT(d.compatibility_level, N': the reader needs 130 (SQL Server 2016) or more, for OPENJSON.')
 FROM sys.databases AS d
 WHERE d.database_id = DB_ID() AND d.compatibility_level < 130;
 
