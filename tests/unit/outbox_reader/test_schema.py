@@ -44,7 +44,7 @@ SCRIPTS = {part: render_part("mssql", part, Mapping()) for part in PARTS} | {
             {
                 "schema": "plan ning",
                 "appointments": {
-                    "table": "Order] Lines",
+                    "table": "Order Lines",
                     "start": "Begin",
                     "end": "From",
                     "location": "Where",

@@ -70,13 +70,13 @@ IF EXISTS (SELECT 1 FROM sys.tables AS t WHERE t.object_id = OBJECT_ID(N'exconn.
     EXEC sys.sp_executesql N'ALTER TABLE exconn.Outbox SET (LOCK_ESCALATION = DISABLE);';
 -- Claiming what is due, fresh changes before bulk.
 IF INDEXPROPERTY(OBJECT_ID(N'exconn.Outbox'), N'IX_exconn_Outbox_Due', N'IndexID') IS NULL
-    CREATE INDEX IX_exconn_Outbox_Due ON exconn.Outbox (State, Priority, Id) INCLUDE (DueAt, AppointmentId, LeaseUntil);
+    CREATE INDEX IX_exconn_Outbox_Due ON exconn.Outbox (State, Priority, Id) INCLUDE (DueAt, AppointmentId, LeaseUntil, LeaseToken);
 -- No row is claimed while another of the same appointment is under lease.
 IF INDEXPROPERTY(OBJECT_ID(N'exconn.Outbox'), N'IX_exconn_Outbox_Appointment', N'IndexID') IS NULL
     CREATE INDEX IX_exconn_Outbox_Appointment ON exconn.Outbox (AppointmentId, State) INCLUDE (LeaseUntil);
 -- Replay and pruning of what is done.
 IF INDEXPROPERTY(OBJECT_ID(N'exconn.Outbox'), N'IX_exconn_Outbox_Done', N'IndexID') IS NULL
-    CREATE INDEX IX_exconn_Outbox_Done ON exconn.Outbox (DoneAt);
+    CREATE INDEX IX_exconn_Outbox_Done ON exconn.Outbox (DoneAt) INCLUDE (State);
 GO
 {{guard}}
 IF OBJECT_ID(N'exconn.State', N'U') IS NULL

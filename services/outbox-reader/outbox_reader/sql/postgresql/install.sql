@@ -45,11 +45,11 @@ CREATE TABLE IF NOT EXISTS exconn.Outbox (
     Reason varchar(400) NULL
 );
 -- Claiming what is due, fresh changes before bulk.
-CREATE INDEX IF NOT EXISTS IX_exconn_Outbox_Due ON exconn.Outbox (State, Priority, Id) INCLUDE (DueAt, AppointmentId, LeaseUntil);
+CREATE INDEX IF NOT EXISTS IX_exconn_Outbox_Due ON exconn.Outbox (State, Priority, Id) INCLUDE (DueAt, AppointmentId, LeaseUntil, LeaseToken);
 -- No row is claimed while another of the same appointment is under lease.
 CREATE INDEX IF NOT EXISTS IX_exconn_Outbox_Appointment ON exconn.Outbox (AppointmentId, State) INCLUDE (LeaseUntil);
 -- Replay and pruning of what is done.
-CREATE INDEX IF NOT EXISTS IX_exconn_Outbox_Done ON exconn.Outbox (DoneAt);
+CREATE INDEX IF NOT EXISTS IX_exconn_Outbox_Done ON exconn.Outbox (DoneAt) INCLUDE (State);
 
 CREATE TABLE IF NOT EXISTS exconn.State (
     Id int NOT NULL DEFAULT 1 CONSTRAINT PK_exconn_State PRIMARY KEY CONSTRAINT CK_exconn_State_One CHECK (Id = 1),
