@@ -6,10 +6,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 from typing import TypeVar
+
+from pydantic import SecretStr
 
 from common.errors import SyncError
 from common.graph import wire
+from common.graph.events import key_prefix
 from common.graph.protocol import Changed, DuplicateTransaction, Event, Gone, MailboxSettings, Values
 
 T = TypeVar("T")
@@ -39,8 +43,23 @@ class _Failure:
 @dataclass
 class _Mailbox:
     events: dict[str, Event] = field(default_factory=dict)
-    transactions: dict[str, tuple[object, str]] = field(default_factory=dict)
+    transactions: dict[str, tuple[object, Event]] = field(default_factory=dict)
     time_zone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class FakeProfile:
+    """A connection to an Entra tenant, as common.settings would give it."""
+
+    tenant_id: str = "00000000-0000-4000-8000-000000000001"
+    client_id: str = "00000000-0000-4000-8000-000000000002"
+    client_secret: str | SecretStr | None = None
+    client_secret_file: Path | None = None
+    certificate: str | SecretStr | None = None
+    certificate_file: Path | None = None
+    login_url: str = "https://login.microsoftonline.com"
+    graph_url: str = "https://graph.microsoft.com/v1.0"
+    ca_file: str | Path | None = None
 
 
 class FakeCalendars:
@@ -132,14 +151,19 @@ class FakeCalendar:
         content = (wire.body(values, time_zone), key)
         failure = self._calendars._called("create", self._name, key)
         known = self._mailbox.transactions.get(transaction_id)
-        if known and known[0] != content:
-            message = "Graph answered 400 ErrorDuplicateTransactionId"
-            raise DuplicateTransaction(message, event_id=known[1], code="EXC-REFUSED", status=400)
-        if known and known[1] in self._mailbox.events:
-            return _answer(failure, self._mailbox.events[known[1]])
+        if known is not None:
+            return _answer(failure, self._repeated(*known, content))
         event = self._calendars.put(self._name, values, key=key, transaction_id=transaction_id)
-        self._mailbox.transactions[transaction_id] = (content, event.id)
+        self._mailbox.transactions[transaction_id] = (content, event)
         return _answer(failure, event)
+
+    def _repeated(self, before: object, made: Event, content: object) -> Event:
+        """The same event again, if it was asked for in the same words and nobody has touched it since."""
+        present = self._mailbox.events.get(made.id)
+        if before == content and present is not None and present.values == made.values:
+            return present
+        message = "Graph answered 400 ErrorDuplicateTransactionId"
+        raise DuplicateTransaction(message, event_id=made.id, code="EXC-REFUSED", status=400)
 
     async def update(
         self, event_id: str, values: Values, time_zone: str, change_key: str | None = None
@@ -159,6 +183,20 @@ class FakeCalendar:
     async def find(self, key: str) -> list[Event]:
         failure = self._calendars._called("find", self._name, key)
         return _answer(failure, [event for event in self._mailbox.events.values() if event.key == key])
+
+    async def ours(self, installation: str) -> AsyncIterator[Event]:
+        failure = self._calendars._called("ours", self._name, None)
+        for event in list(self._mailbox.events.values()):
+            if event.key and event.key.startswith(key_prefix(installation)):
+                yield replace(event, values=_without_body(event.values))
+        if failure:
+            raise failure.error
+
+    async def mark(self, event_id: str, key: str) -> Event:
+        failure = self._calendars._called("mark", self._name, event_id)
+        marked = replace(self._present(event_id), key=key, change_key=self._calendars._change_key())
+        self._mailbox.events[event_id] = marked
+        return _answer(failure, marked)
 
     async def view(self, start: datetime, end: datetime, *, bodies: bool = True) -> AsyncIterator[Event]:
         failure = self._calendars._called("view", self._name, None)

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from common.errors import Permanent
 from common.messages import Assignment, Snapshot
-
 from graph_publisher.mapping import Defaults, Values, Wanted, wanted
 
 Action = Literal["create", "update", "delete", "none"]
@@ -136,12 +135,16 @@ def _change_to(
     link: Link, values: Values | None, frozen: str | None, action: Action, notes: tuple[str, ...] = ()
 ) -> Change:
     status: Status = "skipped" if frozen else "pending"
-    return Change(link, values, frozen, action, status, frozen, None, notes, _differences(link.wanted, values))
+    return Change(
+        link, values, frozen, action, status, frozen, None, notes, _differences(link.wanted, values)
+    )
 
 
 def _differences(before: Values | None, after: Values | None) -> dict[str, Any]:
     old, new = before or {}, after or {}
-    return {name: {"from": old.get(name), "to": new.get(name)} for name in new if old.get(name) != new.get(name)}
+    return {
+        name: {"from": old.get(name), "to": new.get(name)} for name in new if old.get(name) != new.get(name)
+    }
 
 
 def _switched_off(link: Link, policy: Policy) -> str | None:

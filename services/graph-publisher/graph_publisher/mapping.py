@@ -16,6 +16,7 @@ from common.errors import Permanent
 from common.messages import Snapshot
 
 Values = dict[str, Any]
+UTC_ZONE = ZoneInfo("UTC")
 
 SUBJECT_LIMIT = 255
 """Exchange keeps no longer subject."""
@@ -32,7 +33,7 @@ class Defaults:
     show_as: str = "busy"
     sensitivity: str = "normal"
     reminder: int | str = 15
-    planning_zone: ZoneInfo = ZoneInfo("UTC")
+    planning_zone: ZoneInfo = UTC_ZONE
 
 
 @dataclass(frozen=True, slots=True)

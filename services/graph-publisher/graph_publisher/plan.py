@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
-from common.messages import AppointmentChanged, AppointmentUnreadable, MailboxDirty, Message
 
+from common.messages import AppointmentChanged, AppointmentUnreadable, MailboxDirty, Message
 from graph_publisher.deciding import Decision, Policy, Profiles, decide
 from graph_publisher.store.plans import Planned, Stored
 
@@ -62,5 +62,10 @@ class Planner:
         return planned.appointments
 
     async def _tell(self, planned: Planned) -> None:
-        log.info("appointments.planned", appointments=planned.appointments, stale=planned.stale, links=planned.links)
+        log.info(
+            "appointments.planned",
+            appointments=planned.appointments,
+            stale=planned.stale,
+            links=planned.links,
+        )
         await self.publish([MailboxDirty(mailbox=mailbox) for mailbox in planned.mailboxes])

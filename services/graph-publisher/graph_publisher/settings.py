@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-from common.settings import CommonSettings, Profile, Switch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from common.settings import CommonSettings, Port, Profile, Section
+from common.zones import zone
+from graph_publisher.deciding import Policy
+from graph_publisher.mapping import Defaults
 
 Seconds = Annotated[float, Field(gt=0)]
 ShowAs = Literal["free", "tentative", "busy", "oof", "workingElsewhere"]
 Sensitivity = Literal["normal", "personal", "private", "confidential"]
 
 
-class Tuning(BaseModel):
+class Tuning(Section):
     """How graph-publisher works; every default is safe against Graph's limits."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cut_off: date | None = None
     """Appointments that end before this day are not created in a calendar (first sync)."""
@@ -27,6 +31,8 @@ class Tuning(BaseModel):
     reminder_minutes: Annotated[int, Field(ge=0, le=40320)] | Literal["off", "calendar"] = 15
     """Reminder of a new event, before its start; `calendar` leaves it to the mailbox."""
 
+    connections: Annotated[int, Field(ge=4, le=100)] = 16
+    """Connections to the state database."""
     plan_batch: Annotated[int, Field(ge=1, le=1000)] = 200
     """Messages planned in one database transaction."""
     lanes: Annotated[int, Field(ge=1, le=1000)] = 64
@@ -62,24 +68,58 @@ class Tuning(BaseModel):
     @model_validator(mode="after")
     def _lease_outlasts_calls(self) -> Tuning:
         if self.lease_s < 2 * self.call_timeout_s:
-            raise ValueError("lease_s must be at least twice call_timeout_s, or a lane's call outlives its lease")
+            raise ValueError(
+                "lease_s must be at least twice call_timeout_s, or a lane's call outlives its lease"
+            )
         return self
 
 
 class Settings(CommonSettings):
     """Everything graph-publisher can be told."""
 
-    ops_port: int = 9102
-    profiles: dict[str, Profile] = Field(default_factory=dict, min_length=1)
-    outbound: Switch = "on"
-    planning_timezone: str = "UTC"
+    ops_port: Port = Field(9102, description="port of health and metrics")
+    profiles: dict[str, Profile] = Field(min_length=1, description="connections to Entra tenants")
+    planning_timezone: str = Field("UTC", description="zone of the planning's datetime columns")
     publisher: Tuning = Tuning()
 
+    @model_validator(mode="after")
+    def _only_outbound(self) -> Settings:
+        if self.inbound:
+            raise ValueError(
+                "INBOUND=on: changes in calendars are not brought back by this version; set it off"
+            )
+        return self
+
+    @field_validator("planning_timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if zone(name) is None:
+            raise ValueError(
+                "there is no such time zone; use an IANA name (Europe/Brussels) or one of Windows"
+            )
+        return name
+
     def profile_of(self, mailbox: str) -> str | None:
-        """Return the name of the profile that serves a mailbox; a single profile without domains serves all."""
+        """Return the name of the profile that serves a mailbox; a single profile without domains serves all others."""
         domain = mailbox.rpartition("@")[2].lower()
         for name, profile in self.profiles.items():
-            if domain in profile.domains:
+            if domain in (one.lower() for one in profile.domains):
                 return name
         open_ended = [name for name, profile in self.profiles.items() if not profile.domains]
         return open_ended[0] if len(open_ended) == 1 else None
+
+    def policy(self) -> Policy:
+        """Return what links are computed from, besides snapshots and the mailboxes' own switches."""
+        tuning = self.publisher
+        planning_zone = zone(self.planning_timezone) or ZoneInfo("UTC")
+        defaults = Defaults(tuning.show_as, tuning.sensitivity, tuning.reminder_minutes, planning_zone)
+        return Policy(defaults, self.outbound, tuning.cut_off)
+
+    def fingerprint(self) -> str:
+        """Return what is equal for settings that make the same links."""
+        tuning = self.publisher
+        domains = {name: sorted(profile.domains) for name, profile in sorted(self.profiles.items())}
+        return json.dumps(
+            [self.outbound, str(tuning.cut_off), tuning.show_as, tuning.sensitivity, tuning.reminder_minutes,
+             self.planning_timezone, domains]
+        )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from common.errors import Configuration, Malformed, Transient
 from common.graph import requests, wire
 from common.graph.connection import Call, Connection
-from common.graph.events import Event, MailboxSettings, Values
+from common.graph.events import Event, MailboxSettings, Values, key_prefix
 from common.graph.profiles import Profile
 from common.graph.protocol import Calendar, Calendars
 from common.graph.requests import Request
@@ -98,6 +98,16 @@ class GraphCalendar(Calendar):
     async def find(self, key: str) -> list[Event]:
         found = [event async for event in self._listed(requests.find(self._mailbox, key))]
         return [event for event in found if event.key in (None, key)]
+
+    async def ours(self, installation: str) -> AsyncIterator[Event]:
+        prefix = key_prefix(installation)
+        async for event in self._listed(requests.ours(self._mailbox, prefix)):
+            if event.key is not None and event.key.startswith(prefix):
+                yield event
+
+    async def mark(self, event_id: str, key: str) -> Event:
+        event = await self._event(requests.mark(self._mailbox, event_id, key))
+        return replace(event, key=key)
 
     async def view(self, start: datetime, end: datetime, *, bodies: bool = True) -> AsyncIterator[Event]:
         async for event in self._listed(requests.view(self._mailbox, start, end, bodies=bodies)):

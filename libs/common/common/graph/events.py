@@ -48,7 +48,12 @@ class MailboxSettings:
 
 def key(installation: str, guid: str, resource_no: str) -> str:
     """Give the value of our property: which assignment of which installation an event belongs to."""
-    return "|".join((quote(installation, safe=""), guid.lower(), resource_no))
+    return f"{key_prefix(installation)}{guid.lower()}|{resource_no}"
+
+
+def key_prefix(installation: str) -> str:
+    """Give what all keys of an installation begin with."""
+    return quote(installation, safe="") + "|"
 
 
 def key_parts(key: str) -> tuple[str, str, str] | None:

@@ -54,6 +54,12 @@ class Calendar(Protocol):
     async def find(self, key: str) -> list[Event]:
         """Give all events of the mailbox that carry the key."""
 
+    def ours(self, installation: str) -> AsyncIterator[Event]:
+        """Give all events that carry a key of the installation, whenever they are, without bodies."""
+
+    async def mark(self, event_id: str, key: str) -> Event:
+        """Make an event carry the key; Gone where there is none."""
+
     def view(self, start: datetime, end: datetime, *, bodies: bool = True) -> AsyncIterator[Event]:
         """Give what lies in the window, series as occurrences; ends with an error where the listing is cut short."""
 

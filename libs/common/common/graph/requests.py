@@ -85,6 +85,22 @@ def find(mailbox: str, key: str) -> Request:
     )
 
 
+def ours(mailbox: str, prefix: str) -> Request:
+    """GET the events, at any time, whose property begins so; without bodies."""
+    literal = prefix.replace("'", "''")
+    condition = (
+        f"singleValueExtendedProperties/Any(ep: ep/id eq '{PROPERTY}' and startswith(ep/value, '{literal}'))"
+    )
+    params = {"$filter": condition, "$top": str(_PAGE), "$select": _FIELDS} | _EXPAND
+    return Request("ours", "GET", f"{_user(mailbox)}/events", params=params)
+
+
+def mark(mailbox: str, event_id: str, key: str) -> Request:
+    """PATCH our property, and nothing else, onto an event."""
+    extended = {"singleValueExtendedProperties": [{"id": PROPERTY, "value": key}]}
+    return Request("mark", "PATCH", _event(mailbox, event_id), json=extended, item=True)
+
+
 def view(mailbox: str, start: datetime, end: datetime, *, bodies: bool = True) -> Request:
     """GET the first page of a window; both ends have a time zone. Graph refuses more than 1825 days."""
     fields = _SELECT if bodies else {"$select": _FIELDS}

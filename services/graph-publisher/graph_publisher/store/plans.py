@@ -10,7 +10,6 @@ from uuid import UUID
 
 from common import db
 from common.messages import AppointmentChanged, AppointmentUnreadable, Snapshot
-
 from graph_publisher.deciding import Change, Decision, Link, Profiles
 
 if TYPE_CHECKING:
@@ -186,7 +185,9 @@ async def _stored(
         *columns,
     )
     links = await _links(connection, columns)
-    off = frozenset(row["address"] for row in await connection.fetch("SELECT address FROM mailbox WHERE NOT outbound"))
+    off = frozenset(
+        row["address"] for row in await connection.fetch("SELECT address FROM mailbox WHERE NOT outbound")
+    )
     return [_as_stored(row, links.get((row["id"], row["guid"]), ()), off, news) for row in appointments]
 
 
@@ -240,7 +241,9 @@ def _row(stored: Stored, change: Change) -> _Row:
     return _Row(stored, change, bulk=news is None or news.cause != "change", adopt=not just_made)
 
 
-async def _note_mailboxes(connection: Connection, rows: Sequence[_Row], profile_of: Profiles) -> tuple[str, ...]:
+async def _note_mailboxes(
+    connection: Connection, rows: Sequence[_Row], profile_of: Profiles
+) -> tuple[str, ...]:
     """Make the mailboxes known, and those with something to write due; returns the latter."""
     addresses = sorted({row.change.link.mailbox for row in rows})
     pending = {row.change.link.mailbox for row in rows if row.change.status == "pending"}
@@ -284,7 +287,8 @@ async def _write_links(connection: Connection, rows: Sequence[_Row]) -> None:
         [_link(row) for row in rows],
     )
     by_place = {
-        (one["appointment_id"], one["appointment_guid"], one["resource_no"], one["mailbox"]): one for one in answers
+        (one["appointment_id"], one["appointment_guid"], one["resource_no"], one["mailbox"]): one
+        for one in answers
     }
     for row in rows:
         answer = by_place[row.place]

@@ -1,0 +1,68 @@
+"""One lane's turn at one mailbox: adopt if need be, work off what is due, give the mailbox back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from common.errors import SyncError
+from common.zones import zone
+from graph_publisher.adopting import Adopter, needed
+from graph_publisher.store.lanes import Due
+from graph_publisher.turn import Turn
+from graph_publisher.writing import work
+
+log = structlog.get_logger()
+
+
+async def run(turn: Turn, adopter: Adopter) -> None:
+    """Work until nothing is due, the mailbox is held, or it is others' turn; always releases the lease."""
+    try:
+        await _work_off(turn, adopter)
+    except SyncError as error:
+        await turn.trouble(error)
+    finally:
+        # A cancelled turn is released too: its calls have ended, their attempts tell what may have happened.
+        await asyncio.shield(turn.lanes.release(turn.lease, succeeded=turn.succeeded))
+
+
+async def _work_off(turn: Turn, adopter: Adopter) -> None:
+    while not turn.stopped and turn.worked < turn.tuning.yield_after:
+        if not await turn.keep_lease():
+            return
+        due = await turn.lanes.due(turn.lease, turn.tuning.yield_after - turn.worked)
+        if not due:
+            return
+        await _know_zone(turn)
+        if needed(due, turn):
+            await adopter.adopt(turn)
+            continue
+        await _work(due, turn)
+
+
+async def _know_zone(turn: Turn) -> None:
+    """Read the mailbox's time zone once a day; a customised one is replaced by the profile's, with a note."""
+    if turn.lease.time_zone:
+        return
+    name = (await turn.call(turn.calendar.settings)).time_zone
+    note = None
+    if zone(name) is None:
+        note = f"the mailbox has a customised time zone ({name!r}); {turn.default_zone} is used"
+        name = turn.default_zone
+    await turn.lanes.note_zone(turn.lease, name, note)
+
+
+async def _work(due: Sequence[Due], turn: Turn) -> None:
+    """Work off links side by side, one request in flight per slot."""
+    queue = list(reversed(due))
+
+    async def slot() -> None:
+        while queue and not turn.stopped:
+            turn.worked += 1
+            await work(queue.pop(), turn)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(turn.tuning.slots, len(due))):
+            group.create_task(slot())

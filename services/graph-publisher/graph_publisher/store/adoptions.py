@@ -1,0 +1,79 @@
+"""The SQL of adoption: links that may have an event already, and what was decided for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from common import db
+from graph_publisher.adoption import Adoptable
+
+if TYPE_CHECKING:
+    from common.db import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionStore:
+    """Adoption's door to the state database."""
+
+    pool: Pool
+
+    async def adoptable(self, mailbox: str, *, all_links: bool, limit: int) -> list[Adoptable]:
+        """Read links without an event whose event may exist; `all_links`: also those that were just planned."""
+        with db.guard():
+            rows = await self.pool.fetch(
+                """SELECT id, appointment_id, appointment_guid, resource_no, wanted, exchange_id, ical_uid FROM link l
+                   WHERE mailbox = $1 AND wanted IS NOT NULL AND event_id IS NULL AND (adopt OR $2)
+                     AND NOT EXISTS (SELECT FROM attempt a WHERE a.link_id = l.id)
+                   ORDER BY id LIMIT $3""",
+                mailbox,
+                all_links,
+                limit,
+            )
+        return [Adoptable(*row) for row in rows]
+
+    async def taken(self, mailbox: str) -> set[str]:
+        """Return the ids of events that belong to links of the mailbox."""
+        with db.guard():
+            rows = await self.pool.fetch(
+                "SELECT event_id FROM link WHERE mailbox = $1 AND event_id IS NOT NULL", mailbox
+            )
+        return {row["event_id"] for row in rows}
+
+    async def adopt(self, link_id: int, event_id: str, change_key: str, ical_uid: str | None,
+                    fields: Mapping[str, Any]) -> None:  # fmt: skip
+        """Link an event that was there already; what differs from what is wanted is written as any change."""
+        with db.guard():
+            await self.pool.execute(
+                """WITH linked AS (
+                       UPDATE link SET event_id = $2, change_key = $3, ical_uid = $4, fields = $5, adopt = false,
+                              updated_at = now()
+                       WHERE id = $1 AND event_id IS NULL RETURNING id)
+                   UPDATE transaction t SET notes = array_append(notes, 'adopted'), action = 'update' FROM linked
+                   WHERE t.link_id = linked.id AND t.status = 'pending'""",
+                link_id, event_id, change_key, ical_uid, dict(fields),
+            )  # fmt: skip
+
+    async def new(self, link_ids: list[int]) -> None:
+        """These links have no event yet: their creates need not ask again."""
+        with db.guard():
+            await self.pool.execute("UPDATE link SET adopt = false WHERE id = ANY($1)", link_ids)
+
+    async def ambiguous(self, link_id: int, candidates: int) -> None:
+        """Ask an administrator: the link fails until somebody retries it."""
+        with db.guard():
+            await self.pool.execute(
+                """WITH closed AS (UPDATE link SET done_seq = want_seq WHERE id = $1 RETURNING id)
+                   UPDATE transaction t SET status = 'failed', code = 'EXC-AMBIGUOUS', closed_at = now(), reason = $2
+                   FROM closed WHERE t.link_id = closed.id AND t.status = 'pending'""",
+                link_id,
+                f"{candidates} events of the calendar have these times and this subject",
+            )
+
+    async def adopted(self, mailbox: str) -> None:
+        """The mailbox was listed before its first create."""
+        with db.guard():
+            await self.pool.execute(
+                "UPDATE mailbox SET adopted_at = coalesce(adopted_at, now()) WHERE address = $1", mailbox
+            )
