@@ -49,9 +49,11 @@ def notes() -> list[dict]:
 
 
 def stop_everything() -> int:
-    """Ends every noted run and its processes; how many processes were running."""
+    """Ends every noted run but the caller's, and its processes; how many processes were running."""
     stopped = 0
     for note in notes():
+        if note["owner"].number == os.getpid():
+            continue
         _end(note["owner"], patience_s=40)
         for process in note["processes"]:
             stopped += _end(process["pid"], patience_s=10)

@@ -24,22 +24,27 @@ def through_ctl(command: list[str], user: str, env: Mapping[str, str] | None = N
             f"[begin rabbit_vhost:add(V, U), rabbit_auth_backend_internal:set_permissions("
             f'U, V, <<".*">>, <<".*">>, <<".*">>, U) end || V <- {_erlang(created)}], ok.'
         )
-        try:
-            answer = subprocess.run(
-                [*command, "-q", "eval", expression],
-                env=None if env is None else dict(env),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Refused(str(error)) from error
-        if answer.returncode or answer.stdout.strip() != "ok":
-            raise Refused(f"{answer.stdout}{answer.stderr}".strip()[-500:])
+        evaluate(command, expression, env)
 
     return create_and_delete
+
+
+def evaluate(command: list[str], expression: str, env: Mapping[str, str] | None = None) -> None:
+    """Has a broker evaluate an Erlang expression whose value is `ok`; raises Refused."""
+    try:
+        answer = subprocess.run(
+            [*command, "-q", "eval", expression],
+            env=None if env is None else dict(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Refused(str(error)) from error
+    if answer.returncode or answer.stdout.strip() != "ok":
+        raise Refused(f"{answer.stdout}{answer.stderr}".strip()[-500:])
 
 
 def through_api(url: str) -> Way:

@@ -37,6 +37,14 @@ def test_tests_run_with_the_versions_that_operators_get():
     assert {name: development.get(name) for name in pins("requirements.txt")} == pins("requirements.txt")
 
 
+def test_common_names_what_the_lock_is_compiled_from():
+    wanted = (ROOT / "requirements.in").read_text().splitlines()
+    manifest = (ROOT / "libs/common/pyproject.toml").read_text()
+    named = re.search(r"^dependencies = \[(.*?)^\]", manifest, re.MULTILINE | re.DOTALL)[1]
+
+    assert re.findall(r'"([^"]+)"', named) == [line for line in wanted if not line.startswith("#")]
+
+
 def test_microsofts_driver_is_in_no_lock_but_its_own():
     assert "mssql-python-odbc" in pins("requirements-msodbc.txt")
     assert "mssql-python-odbc" not in pins("requirements-dev.txt")
@@ -46,7 +54,8 @@ def test_help_lists_every_command():
     text = (ROOT / "Makefile").read_text()
     commands = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split()
 
-    told = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    make_help = ["make", "--no-print-directory", "help"]
+    told = subprocess.run(make_help, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
     assert [line.split()[1] for line in told.splitlines()] == commands
 
