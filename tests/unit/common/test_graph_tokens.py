@@ -1,6 +1,5 @@
 import asyncio
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,19 +9,7 @@ from pydantic import SecretStr
 from common.errors import Configuration, Transient
 from common.graph.profiles import credential
 from common.graph.tokens import Tokens, refusal
-
-
-@dataclass(frozen=True)
-class Profile:
-    tenant_id: str = "tenant"
-    client_id: str = "client"
-    client_secret: str | SecretStr | None = None
-    client_secret_file: Path | None = None
-    certificate: str | SecretStr | None = None
-    certificate_file: Path | None = None
-    login_url: str = "https://login.microsoftonline.com"
-    graph_url: str = "https://graph.microsoft.com/v1.0"
-    ca_file: Path | None = None
+from fakes import FakeProfile
 
 
 class Entra:
@@ -57,7 +44,7 @@ async def signed_in():
     made = []
 
     def make(entra, clock=None):
-        made.append(Tokens(Profile(), ask=entra, clock=clock or Clock()))
+        made.append(Tokens(FakeProfile(), ask=entra, clock=clock or Clock()))
         return made[-1]
 
     yield make
@@ -178,13 +165,13 @@ def pem():
 
 
 def test_a_secret_is_given_as_it_is():
-    assert credential(Profile(client_secret=SecretStr("hunter2"))) == "hunter2"
-    assert credential(Profile(client_secret="hunter2")) == "hunter2"
+    assert credential(FakeProfile(client_secret=SecretStr("hunter2"))) == "hunter2"
+    assert credential(FakeProfile(client_secret="hunter2")) == "hunter2"
 
 
 def test_a_secret_in_a_file_is_read_again(tmp_path):
     file = tmp_path / "secret"
-    profile = Profile(client_secret=SecretStr("old"), client_secret_file=file)
+    profile = FakeProfile(client_secret=SecretStr("old"), client_secret_file=file)
     file.write_text("old\n")
     before = credential(profile)
     file.write_text("new\n")
@@ -198,9 +185,9 @@ def test_a_certificate_is_given_as_text_as_path_or_as_file(tmp_path):
     file.write_text(text)
 
     given = [
-        credential(Profile(certificate=SecretStr(text))),
-        credential(Profile(certificate=str(file))),
-        credential(Profile(certificate_file=file)),
+        credential(FakeProfile(certificate=SecretStr(text))),
+        credential(FakeProfile(certificate=str(file))),
+        credential(FakeProfile(certificate_file=file)),
     ]
 
     assert given[0] == given[1] == given[2]
@@ -211,10 +198,10 @@ def test_a_certificate_is_given_as_text_as_path_or_as_file(tmp_path):
 @pytest.mark.parametrize(
     "profile",
     [
-        Profile(certificate="/does/not/exist.pem"),
-        Profile(client_secret_file=Path("/does/not/exist")),
-        Profile(certificate="-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----"),
-        Profile(
+        FakeProfile(certificate="/does/not/exist.pem"),
+        FakeProfile(client_secret_file=Path("/does/not/exist")),
+        FakeProfile(certificate="-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----"),
+        FakeProfile(
             certificate="-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n"
             "-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----"
         ),
