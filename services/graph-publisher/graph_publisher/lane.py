@@ -18,14 +18,22 @@ log = structlog.get_logger()
 
 
 async def run(turn: Turn, adopter: Adopter) -> None:
-    """Work until nothing is due, the mailbox is held, or it is others' turn; always releases the lease."""
+    """Work until nothing is due, the mailbox is held, or it is others' turn; then give the mailbox back.
+
+    Raises where the state database is away: the lease then runs out by itself. So it does after a defect, which
+    keeps a broken mailbox from coming back at once.
+    """
     try:
         await _work_off(turn, adopter)
     except SyncError as error:
+        if error.code == "EXC-STATE-UNAVAILABLE":
+            raise
         await turn.trouble(error)
-    finally:
-        # A cancelled turn is released too: its calls have ended, their attempts tell what may have happened.
+    except asyncio.CancelledError:
+        # Its calls have ended, and their attempts tell what may have happened.
         await asyncio.shield(turn.lanes.release(turn.lease, succeeded=turn.succeeded))
+        raise
+    await turn.lanes.release(turn.lease, succeeded=turn.succeeded)
 
 
 async def _work_off(turn: Turn, adopter: Adopter) -> None:
@@ -55,14 +63,19 @@ async def _know_zone(turn: Turn) -> None:
 
 
 async def _work(due: Sequence[Due], turn: Turn) -> None:
-    """Work off links side by side, one request in flight per slot."""
+    """Work off links side by side, one request in flight per slot; all slots have ended when this does."""
     queue = list(reversed(due))
 
     async def slot() -> None:
-        while queue and not turn.stopped:
-            turn.worked += 1
-            await work(queue.pop(), turn)
+        try:
+            while queue and not turn.stopped:
+                turn.worked += 1
+                await work(queue.pop(), turn)
+        except SyncError:
+            turn.stopped = True
+            raise
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(turn.tuning.slots, len(due))):
-            group.create_task(slot())
+    slots = (slot() for _ in range(min(turn.tuning.slots, len(due))))
+    for ended in await asyncio.gather(*slots, return_exceptions=True):
+        if isinstance(ended, BaseException):
+            raise ended

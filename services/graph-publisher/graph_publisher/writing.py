@@ -24,11 +24,19 @@ log = structlog.get_logger()
 
 
 async def work(due: Due, turn: Turn) -> None:
-    """Bring one link a step further; never raises for what Graph answers."""
+    """Bring one link a step further; raises only where the state database is away.
+
+    A defect fails the item once, and is never repeated in a loop; an attempt that it left open stays open.
+    """
     try:
         await (_settle(due, turn) if due.attempt else _write(due, turn))
     except SyncError as error:
+        if error.code == "EXC-STATE-UNAVAILABLE":
+            raise
         await _item_trouble(due, turn, error)
+    except Exception as defect:
+        log.exception("link.broken", link=due.id)
+        await turn.attempts.failed(due, "EXC-INTERNAL", type(defect).__name__)
 
 
 async def _settle(due: Due, turn: Turn) -> None:

@@ -159,8 +159,8 @@ class AttemptStore:
         with db.guard():
             return bool(await self.pool.fetchval(
                 """WITH later AS (
-                       UPDATE link l SET due_at = now() + make_interval(secs => $2), tries = tries + $5::int,
-                              first_trouble_at = CASE WHEN $5 THEN coalesce(first_trouble_at, now())
+                       UPDATE link l SET due_at = now() + make_interval(secs => $2), tries = tries + $5::boolean::int,
+                              first_trouble_at = CASE WHEN $5::boolean THEN coalesce(first_trouble_at, now())
                                                       ELSE first_trouble_at END
                        WHERE id = $1 RETURNING id, mailbox, first_trouble_at),
                    told AS (UPDATE transaction t SET code = $3, reason = $4 FROM later

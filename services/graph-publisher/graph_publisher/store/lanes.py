@@ -145,7 +145,7 @@ class LaneStore:
                                                AND l.want_seq > l.done_seq AND NOT l.bulk),
                        work_at = CASE WHEN m.wakes <> $3 THEN now() ELSE
                            (SELECT greatest(min(l.due_at), now() + make_interval(secs => $5)) FROM link l
-                            WHERE l.mailbox = m.address AND l.want_seq > l.done_seq) END
+                            WHERE l.mailbox = m.address AND l.want_seq > l.done_seq HAVING count(*) > 0) END
                    WHERE address = $1 AND write_token = $2""",
                 lease.mailbox,
                 lease.token,

@@ -1,0 +1,331 @@
+"""From an appointment's message to the event in the calendar, with everything but Graph real."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from common.errors import Configuration, Permanent, Throttled, Transient
+from common.graph.protocol import key
+from graph_publisher.deciding import Policy
+
+from builders import ALICE, BOB, assignment, changed, deleted, guid, snapshot
+
+from .conftest import Publisher
+
+
+async def test_a_new_appointment_becomes_one_event(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1, subject="Boiler")))
+    await publisher.drain()
+
+    (event,) = publisher.calendars.events(ALICE)
+    assert event.values["subject"] == "Boiler"
+    assert event.values["start"] == "2027-03-01T08:00:00Z"
+    assert event.key == key("test", str(guid(1)), "ALICE")
+    assert await publisher.transactions() == [("create", "succeeded", None)]
+
+
+async def test_a_move_writes_only_the_times(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1)))
+    await publisher.drain()
+    await publisher.plan(changed(snapshot(1, end=datetime(2027, 3, 1, 10, tzinfo=UTC)), 2))
+    await publisher.drain()
+
+    sent = await publisher.pool.fetchval("SELECT sent->'values' FROM attempt WHERE operation = 'update'")
+    assert sorted(sent) == ["end", "isAllDay", "start"]
+    assert publisher.calendars.events(ALICE)[0].values["end"] == "2027-03-01T10:00:00Z"
+
+
+async def test_a_deletion_removes_every_event(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1, ALICE, BOB)))
+    await publisher.drain()
+    await publisher.plan(deleted(snapshot(1), 2))
+    await publisher.drain()
+
+    assert publisher.subjects(ALICE) == publisher.subjects(BOB) == []
+
+
+async def test_a_reassignment_moves_the_event_to_the_other_mailbox(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1, ALICE)))
+    await publisher.drain()
+    await publisher.plan(changed(snapshot(1, BOB), 2))
+    await publisher.drain()
+
+    assert publisher.subjects(ALICE) == []
+    assert publisher.subjects(BOB) == ["Visit 1"]
+
+
+async def test_a_resource_that_does_not_take_part_gets_nothing(publisher: Publisher) -> None:
+    apart = assignment(BOB, exchange_integration_enabled=False)
+    await publisher.plan(changed(snapshot(1, assignments=(assignment(ALICE), apart))))
+    await publisher.drain()
+
+    assert publisher.subjects(BOB) == []
+    assert publisher.subjects(ALICE) == ["Visit 1"]
+
+
+async def test_a_resource_without_an_address_is_told_once(publisher: Publisher) -> None:
+    lone = snapshot(1, assignments=(assignment(None),))
+    await publisher.plan(changed(lone))
+    await publisher.plan(changed(lone, 2))
+
+    assert await publisher.transactions() == [("none", "skipped", "EXC-NO-ADDRESS")]
+
+
+async def test_an_older_version_changes_nothing(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1, subject="new"), 5))
+    await publisher.plan(changed(snapshot(1, subject="old"), 4))
+    await publisher.drain()
+
+    assert publisher.subjects(ALICE) == ["new"]
+
+
+async def test_a_late_message_does_not_bring_a_deleted_appointment_back(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1), 1))
+    await publisher.plan(deleted(snapshot(1), 3))
+    await publisher.plan(changed(snapshot(1, subject="ghost"), 2))
+    await publisher.drain()
+
+    assert publisher.subjects(ALICE) == []
+
+
+async def test_twenty_changes_before_a_lane_comes_are_one_call(publisher: Publisher) -> None:
+    for version in range(1, 21):
+        await publisher.plan(changed(snapshot(1, subject=f"take {version}"), version))
+    await publisher.drain()
+
+    assert publisher.subjects(ALICE) == ["take 20"]
+    assert [call[0] for call in publisher.calendars.calls if call[0] in ("create", "update")] == ["create"]
+    told = await publisher.transactions()
+    assert told[-1] == ("create", "succeeded", None)
+    assert set(told[:-1]) == {("create", "skipped", "EXC-SUPERSEDED")}
+
+
+async def test_switched_off_means_frozen_and_switched_on_catches_up(publisher: Publisher) -> None:
+    publisher.policy = Policy(outbound=False)
+    await publisher.plan(changed(snapshot(1)))
+    await publisher.drain()
+    frozen = publisher.subjects(ALICE)
+    publisher.policy, publisher.generation = Policy(), 2
+    while await publisher.planner.recompute(2):
+        pass
+    await publisher.drain()
+
+    assert frozen == []
+    assert publisher.subjects(ALICE) == ["Visit 1"]
+    assert [status for _, status, _ in await publisher.transactions()] == ["skipped", "succeeded"]
+
+
+async def test_appointments_before_the_cut_off_are_not_created(publisher: Publisher) -> None:
+    publisher.policy = Policy(cut_off=date(2027, 3, 2))
+    await publisher.plan(changed(snapshot(1)))
+    await publisher.drain()
+
+    assert publisher.subjects(ALICE) == []
+    assert await publisher.transactions() == [("create", "skipped", "EXC-BEFORE-CUT-OFF")]
+
+
+async def test_end_before_start_fails_and_says_so_once(publisher: Publisher) -> None:
+    wrong = snapshot(1, end=datetime(2027, 3, 1, 7, tzinfo=UTC))
+    await publisher.plan(changed(wrong))
+    await publisher.plan(changed(wrong, 2))
+    await publisher.drain()
+
+    assert await publisher.transactions() == [("create", "failed", "EXC-END-BEFORE-START")]
+
+
+async def test_a_create_answered_503_after_the_fact_makes_one_event(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1)))
+    error = Transient("Graph answered 503", code="EXC-GRAPH-UNAVAILABLE", scope="mailbox", maybe_applied=True)
+    publisher.calendars.fail_next("create", error, applied=True)
+    await publisher.drain()
+
+    assert publisher.subjects(ALICE) == ["Visit 1"]
+    assert await publisher.transactions() == [("create", "succeeded", None)]
+
+
+async def test_a_create_that_never_arrived_is_sent_again(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1)))
+    error = Transient("cut", code="EXC-GRAPH-UNAVAILABLE", scope="mailbox", maybe_applied=True)
+    publisher.calendars.fail_next("create", error, applied=False)
+    await publisher.drain()
+
+    assert publisher.subjects(ALICE) == ["Visit 1"]
+
+
+async def test_a_deletion_waits_for_an_unknown_create(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1)))
+    error = Transient("cut", code="EXC-GRAPH-UNAVAILABLE", scope="mailbox", maybe_applied=True)
+    publisher.calendars.fail_next("create", error, applied=True)
+    await publisher.step()
+    await publisher.plan(deleted(snapshot(1), 2))
+    await publisher.drain()
+
+    assert publisher.subjects(ALICE) == []
+    assert [status for _, status, _ in await publisher.transactions()] == ["succeeded", "succeeded"]
+
+
+async def test_an_update_of_unknown_outcome_is_looked_at(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1)))
+    await publisher.drain()
+    await publisher.plan(changed(snapshot(1, subject="moved"), 2))
+    error = Transient("503", code="EXC-GRAPH-UNAVAILABLE", scope="mailbox", maybe_applied=True)
+    publisher.calendars.fail_next("update", error, applied=False)
+    await publisher.drain()
+
+    assert publisher.subjects(ALICE) == ["moved"]
+    assert await publisher.transactions() == [("create", "succeeded", None), ("update", "succeeded", None)]
+
+
+async def test_an_event_that_a_person_deleted_is_restored_after_two_looks(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1)))
+    await publisher.drain()
+    (event,) = publisher.calendars.events(ALICE)
+    publisher.calendars.remove(ALICE, event.id)
+    await publisher.plan(changed(snapshot(1, subject="later"), 2))
+    await publisher.step()
+    after_one_look = publisher.subjects(ALICE)
+    await publisher.drain()
+
+    assert after_one_look == []
+    assert publisher.subjects(ALICE) == ["later"]
+
+
+async def test_an_event_with_attendees_is_never_written_to(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1)))
+    await publisher.drain()
+    (event,) = publisher.calendars.events(ALICE)
+    publisher.calendars.remove(ALICE, event.id)
+    mailbox = publisher.calendars._mailbox(ALICE)
+    mailbox.events[event.id] = type(event)(**{**_facts(event), "has_attendees": True})
+    await publisher.plan(deleted(snapshot(1), 2))
+    await publisher.drain()
+
+    assert len(publisher.calendars.events(ALICE)) == 1
+    assert (await publisher.transactions())[-1] == ("delete", "failed", "EXC-HAS-ATTENDEES")
+
+
+def _facts(event: object) -> dict[str, object]:
+    return {name: getattr(event, name) for name in event.__slots__}  # type: ignore[attr-defined]
+
+
+async def test_an_item_that_graph_refuses_fails_and_others_flow(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1)), changed(snapshot(2)))
+    publisher.calendars.fail_next(
+        "create", Permanent("Graph answered 400", code="EXC-REFUSED"), applied=False
+    )
+    await publisher.drain()
+
+    assert len(publisher.subjects(ALICE)) == 1
+    statuses = [(await publisher.transactions(number))[0][1] for number in (1, 2)]
+    assert sorted(statuses) == ["failed", "succeeded"]
+
+
+async def test_a_mailbox_without_access_is_held_and_heals(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1, ALICE, BOB)))
+    denied = Configuration("403", code="EXC-MAILBOX-NO-ACCESS", scope="mailbox", status=403)
+    publisher.calendars.fail_next("settings", denied, applied=False, mailbox=ALICE)
+    await publisher.step()
+    held = await publisher.pool.fetchrow(
+        "SELECT state, state_code, hold_until > now() AS held FROM mailbox WHERE address = $1", ALICE
+    )
+    before = (publisher.subjects(ALICE), publisher.subjects(BOB))
+    await publisher.drain()
+
+    assert tuple(held) == ("no access", "EXC-MAILBOX-NO-ACCESS", True)
+    assert before == ([], ["Visit 1"])
+    assert publisher.subjects(ALICE) == ["Visit 1"]
+    assert await publisher.pool.fetchval("SELECT state FROM mailbox WHERE address = $1", ALICE) == "active"
+
+
+async def test_a_refused_sign_in_holds_the_tenant_and_fails_nothing(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1, ALICE, BOB)))
+    refused = Configuration("AADSTS7000215", code="EXC-SIGN-IN-SECRET", scope="tenant")
+    publisher.calendars.fail_next("settings", refused, applied=False)
+    publisher.calendars.fail_next("settings", refused, applied=False)
+    await publisher.step()
+    again = await publisher.step()
+
+    assert again == 0
+    assert await publisher.pool.fetchval("SELECT state_code FROM tenant") == "EXC-SIGN-IN-SECRET"
+    assert {status for _, status, _ in await publisher.transactions()} == {"pending"}
+
+
+async def test_throttling_holds_the_mailbox_for_as_long_as_asked(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1)))
+    publisher.calendars.fail_next(
+        "create", Throttled("429", retry_after=90, code="EXC-THROTTLED"), applied=False
+    )
+    await publisher.step()
+
+    waits = await publisher.pool.fetchval("SELECT extract(epoch FROM hold_until - now()) FROM mailbox")
+    assert 85 < waits < 130
+
+
+async def test_an_event_of_ours_is_adopted_after_the_state_was_lost(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1)))
+    await publisher.drain()
+    await publisher.pool.execute(
+        "TRUNCATE appointment, link, mailbox, transaction, attempt, once_ours CASCADE"
+    )
+    await publisher.plan(changed(snapshot(1, subject="moved on"), 9, cause="replay"))
+    await publisher.drain()
+
+    assert publisher.subjects(ALICE) == ["moved on"]
+
+
+async def test_an_earlier_connectors_event_is_adopted_by_its_look(publisher: Publisher) -> None:
+    values = {
+        "subject": "Visit 1",
+        "start": "2027-03-01T08:00:00Z",
+        "end": "2027-03-01T09:00:00Z",
+        "isAllDay": False,
+    }
+    publisher.calendars.put(ALICE, values)
+    await publisher.plan(changed(snapshot(1), cause="backfill"))
+    await publisher.drain()
+
+    (event,) = publisher.calendars.events(ALICE)
+    assert event.key == key("test", str(guid(1)), "ALICE")
+    assert event.values["body"] == "Bring the ladder."
+
+
+async def test_two_events_that_could_be_it_ask_an_administrator(publisher: Publisher) -> None:
+    values = {
+        "subject": "Visit 1",
+        "start": "2027-03-01T08:00:00Z",
+        "end": "2027-03-01T09:00:00Z",
+        "isAllDay": False,
+    }
+    publisher.calendars.put(ALICE, values)
+    publisher.calendars.put(ALICE, values)
+    await publisher.plan(changed(snapshot(1), cause="backfill"))
+    await publisher.drain()
+
+    assert len(publisher.calendars.events(ALICE)) == 2
+    assert await publisher.transactions() == [("create", "failed", "EXC-AMBIGUOUS")]
+
+
+async def test_midnight_to_midnight_in_the_mailboxs_zone_is_all_day(publisher: Publisher) -> None:
+    publisher.calendars.set_time_zone(ALICE, "Romance Standard Time")
+    day = {"start": datetime(2027, 3, 1, 23, tzinfo=UTC), "end": datetime(2027, 3, 2, 23, tzinfo=UTC)}
+    await publisher.plan(changed(snapshot(1, **day)))
+    await publisher.drain()
+
+    (event,) = publisher.calendars.events(ALICE)
+    assert (event.values["isAllDay"], event.values["start"]) == (True, "2027-03-02")
+
+
+async def test_a_killed_holders_create_is_settled_by_the_next(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1)))
+    (lease,) = await publisher.take()
+    turn = publisher.turn(lease)
+    (due,) = await publisher.lanes.due(lease, 10)
+    from graph_publisher import writing
+
+    values = {"subject": "Visit 1"}
+    attempt = await writing._intend(due, turn, "create", values, transaction=True)
+    await publisher.elapse()  # killed here: nobody knows whether the call was made
+    await publisher.replica("two").drain()
+
+    assert attempt is not None
+    assert publisher.subjects(ALICE) == ["Visit 1"]
