@@ -158,10 +158,10 @@ def test_a_sign_in_may_be_refused_for_the_moment():
     assert isinstance(refusal({"error": "temporarily_unavailable"}), Transient)
 
 
-def pem():
-    """A certificate and its key in one text, the certificate first."""
-    issued = trustme.CA().issue_cert("connector.example")
-    return "".join(part.bytes().decode() for part in [*issued.cert_chain_pems, issued.private_key_pem])
+def issued(key_type=trustme.KeyType.RSA):
+    """A certificate's text, and that of its key."""
+    made = trustme.CA().issue_cert("connector.example", key_type=key_type)
+    return made.cert_chain_pems[0].bytes().decode(), made.private_key_pem.bytes().decode()
 
 
 def test_a_secret_is_given_as_it_is():
@@ -180,7 +180,7 @@ def test_a_secret_in_a_file_is_read_again(tmp_path):
 
 
 def test_a_certificate_is_given_as_text_as_path_or_as_file(tmp_path):
-    text = pem()
+    text = "".join(issued())
     file = tmp_path / "client.pem"
     file.write_text(text)
 
@@ -213,3 +213,14 @@ def test_an_unusable_credential_is_the_administrators(profile):
 
     assert caught.value.code == "EXC-SIGN-IN-SECRET"
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_certificate_needs_its_own_key_of_rsa():
+    certificate, key = issued()
+    other_certificate, _ = issued()
+    mixed, elliptic = other_certificate + key, "".join(issued(trustme.KeyType.ECDSA))
+
+    assert credential(FakeProfile(certificate=certificate + key))
+    for text in (mixed, elliptic, certificate, key):
+        with pytest.raises(Configuration):
+            credential(FakeProfile(certificate=text))

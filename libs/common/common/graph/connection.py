@@ -77,7 +77,9 @@ class Connection:
     async def send(self, request: Request, mailbox: str, client_request_id: str) -> Answer:
         """Give a successful answer, else raise what it means.
 
-        A write that was cut short has `maybe_applied`, but for one of which nothing was sent yet.
+        A write that was cut short has `maybe_applied`, but for one of which nothing was sent yet. A GET or DELETE
+        on a connection that had been kept and turns out closed is sent once more, by aiohttp: so a DELETE whose
+        answer was lost may end as 'not found'.
         """
         flight = _Flight()
         try:
@@ -95,12 +97,13 @@ class Connection:
         self, request: Request, mailbox: str, client_request_id: str, flight: _Flight
     ) -> Answer:
         """Send, and once more with a new token where Graph refuses the one that is held."""
+        session = self._opened()
         for last in (False, True):
             token = await self._tokens.token()
             flight.sent = False
             own = {"Authorization": f"Bearer {token}", "client-request-id": client_request_id}
             headers = {**self._headers, **request.headers, **own}
-            status, answered, content = await self._tried(request, mailbox, headers, flight)
+            status, answered, content = await self._tried(session, request, mailbox, headers, flight)
             if status != 401 or last:
                 break
             self._tokens.reject(token)
@@ -109,13 +112,18 @@ class Connection:
         raise failure(status, answered, content, write=request.write, item=request.item)
 
     async def _tried(
-        self, request: Request, mailbox: str, headers: Mapping[str, str], flight: _Flight
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        mailbox: str,
+        headers: Mapping[str, str],
+        flight: _Flight,
     ) -> tuple[int, dict[str, str], bytes]:
         """Make one HTTP request and tell the observer, whatever becomes of it."""
         started = time.monotonic()
         status, answered = None, dict[str, str]()
         try:
-            async with self._opened().request(
+            async with session.request(
                 request.method,
                 URL(request.url(self.base), encoded=True),
                 headers=headers,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from common.errors import Configuration
@@ -73,12 +74,19 @@ def _certificate(pem: str) -> dict[str, str]:
     key, certificates = _KEY.search(pem), _CERTIFICATE.findall(pem)
     if key is None or not certificates:
         raise _unusable("no certificate with its private key is in it")
+    if not _pair(key.group(), certificates[0]):
+        raise _unusable("certificate and private key are no pair of RSA, which Entra ID asks for")
+    return {"private_key": key.group(), "public_certificate": "\n".join(certificates)}
+
+
+def _pair(key: str, certificate: str) -> bool:
+    """Tell whether both can be read, are RSA, and belong together."""
     try:
-        load_pem_private_key(key.group().encode(), password=None)
-        x509.load_pem_x509_certificate(certificates[0].encode())
+        private = load_pem_private_key(key.encode(), password=None)
+        public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
     except (ValueError, TypeError) as error:  # TypeError: the key is encrypted
         raise _unusable(type(error).__name__) from error
-    return {"private_key": key.group(), "public_certificate": "\n".join(certificates)}
+    return isinstance(private, RSAPrivateKey) and private.public_key() == public
 
 
 def _unusable(reason: str) -> Configuration:
