@@ -42,7 +42,7 @@ class Running:
     def door(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON that a door answers (blocking); RuntimeError with its text if it refuses."""
         content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.address}{path}", content, method=method)  # noqa: S310
+        request = urllib.request.Request(f"{self.address}{path}", content, method=method)
         request.add_header("Content-Type", "application/json")
         context = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
         opener = urllib.request.build_opener(
@@ -87,7 +87,7 @@ def launch(name: str, *arguments: object) -> Iterator[Running]:
 def _start(name: str, given: list[str]) -> subprocess.Popen[str]:
     tests = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, (tests, os.environ.get("PYTHONPATH"))))
-    return subprocess.Popen(  # noqa: S603
+    return subprocess.Popen(
         [sys.executable, "-m", f"simulators.{name}", *given],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from . import errors, timezones, views
 from .calls import Answer, Call
@@ -215,7 +214,7 @@ def _entity(call: Call, mailbox: Mailbox, event: Event, status: int, asked: Opti
     body = context | views.event_json(event, call.preferences, asked)
     headers = {"ETag": event.etag}
     if status == 201:
-        headers["Location"] = f"{call.base}/v1.0{call.path}/{quote(event.id(call.preferences.immutable))}"
+        headers["Location"] = f"{call.base}/v1.0{call.path}/{event.id(call.preferences.immutable)}"
     return Answer(status, body, headers)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -53,17 +54,12 @@ class Call:
 
     def json(self) -> dict[str, Any]:
         """The body; GraphError 400 unless it is a JSON object and says so."""
-        try:
-            if "json" not in self.headers.get("Content-Type", ""):
-                raise ValueError
-            body = json.loads(self.content)
-            if not isinstance(body, dict):
-                raise ValueError
-        except ValueError:
-            raise errors.bad_request(
-                "Unable to read JSON request payload. "
-                "Please ensure Content-Type header is set and payload is of valid JSON format."
-            ) from None
+        body = None
+        if "json" in self.headers.get("Content-Type", ""):
+            with suppress(ValueError):
+                body = json.loads(self.content)
+        if not isinstance(body, dict):
+            raise errors.unreadable_payload()
         return body
 
 

@@ -20,10 +20,6 @@ _COPIED = (
 )  # fmt: skip
 
 
-class DoorError(Exception):
-    """400: the request makes no sense."""
-
-
 def open_door(gateway: Gateway, method: str, target: str, body: Any) -> Result:
     """(status, JSON) of a request below /_sim; anything wrong is an {"error": text}."""
     path, _, query = target.partition("?")
@@ -33,7 +29,7 @@ def open_door(gateway: Gateway, method: str, target: str, body: Any) -> Result:
         )
     except GraphError as error:
         return error.status, {"error": f"{error.code}: {error.message}"}
-    except (DoorError, ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         return 400, {"error": str(error)}
 
 

@@ -53,6 +53,14 @@ def unreadable_body(message: str) -> GraphError:
     return bad_request(message, "RequestBodyRead")
 
 
+def unreadable_payload() -> GraphError:
+    """400: no JSON object, or no word that it is JSON."""
+    return bad_request(
+        "Unable to read JSON request payload. "
+        "Please ensure Content-Type header is set and payload is of valid JSON format."
+    )
+
+
 def invalid_property() -> GraphError:
     """400, with the service's unhelpful general text."""
     return bad_request("At least one property failed validation.", "ErrorPropertyValidationFailure")

@@ -5,7 +5,6 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from . import bodies
 
@@ -89,7 +88,7 @@ class Event:
     @property
     def web_link(self) -> str:
         """The page of Outlook that would show it."""
-        item = quote(self.rest_id, safe="")
+        item = self.rest_id.replace("=", "%3D")
         return f"https://outlook.office365.com/owa/?itemid={item}&exvsurl=1&path=/calendar/item"
 
 

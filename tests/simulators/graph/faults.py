@@ -13,6 +13,7 @@ cut           the connection ends without an answer                    before* o
 401           a valid token is refused
 403           403 `ErrorAccessDenied` with the [RAOP] text
 404           404 `MailboxNotEnabledForRESTAPI`
+404-item      404 `ErrorItemNotFound`, although the event is there
 slow          the answer takes some hundred ms longer (`seconds`)
 listing-lag   a write is not seen by listings for a while (`seconds`)
 
@@ -45,7 +46,7 @@ _ALIASES = {
     "cut-after": ("cut", "after"),
 }
 _EITHER = frozenset(("503", "503-empty", "504", "500", "cut"))
-_BEFORE = frozenset(("429", "412", "409", "401", "403", "404"))
+_BEFORE = frozenset(("429", "412", "409", "401", "403", "404", "404-item"))
 _SOFT = frozenset(("slow", "listing-lag"))
 LOGIN = frozenset(("token-401", "token-503", "token-429"))
 NAMES = _EITHER | _BEFORE | _SOFT | LOGIN | frozenset(_ALIASES)
@@ -108,6 +109,8 @@ class Fault:
                 return errors.denied_by_policy()
             case "404":
                 return errors.no_mailbox()
+            case "404-item":
+                return errors.item_not_found()
         return errors.GraphError(500, "ErrorInternalServerError", "An internal server error occurred.")
 
 

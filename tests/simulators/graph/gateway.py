@@ -114,6 +114,7 @@ class Gateway:
         found = route(call)
         if not token.roles & found.roles:
             raise errors.access_denied()
+        call.mailbox = found.user.lower()
         mailbox = self.directory.mailbox(found.user, token.tenant)
         call.mailbox = mailbox.address
         gauge = self._enter(call, token, mailbox)

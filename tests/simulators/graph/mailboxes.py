@@ -109,7 +109,7 @@ class Mailbox:
         _assign(candidate, changes)
         check_times(candidate)
         if lag_s:
-            self._lags.setdefault(event.key, Lag(0, copy.copy(event))).until = self._clock.time() + lag_s
+            self._lag(event, copy.copy(event), lag_s)
         _assign(event, changes)
         event.properties = properties
         event.content_version += 1
@@ -119,7 +119,7 @@ class Mailbox:
     def remove(self, event: Event, lag_s: float = 0.0) -> None:
         """Gone for good, for every reader by id."""
         if lag_s:
-            self._lags.setdefault(event.key, Lag(0, event)).until = self._clock.time() + lag_s
+            self._lag(event, event, lag_s)
         del self.events[event.key]
         del self._by_id[event.rest_id], self._by_id[event.immutable_id]
 
@@ -134,7 +134,7 @@ class Mailbox:
 
     def hide(self, event: Event, lag_s: float) -> None:
         """Keeps a new event out of listings for some seconds."""
-        self._lags[event.key] = Lag(self._clock.time() + lag_s, None)
+        self._lag(event, None, lag_s)
 
     def listed(self) -> list[Event]:
         """All events as a listing shows them, which may be the state before a recent write."""
@@ -168,6 +168,13 @@ class Mailbox:
     def spend(self, transaction_id: str, body: dict[str, Any], event: Event) -> None:
         """Remembers the transactionId for as long as the simulator runs."""
         self._spent[transaction_id] = Spent(_digest(body), event)
+
+    def _lag(self, event: Event, before: Event | None, lag_s: float) -> None:
+        now = self._clock.time()
+        lag = self._lags.get(event.key)
+        if lag is not None and lag.until > now:
+            before = lag.before
+        self._lags[event.key] = Lag(now + lag_s, before)
 
     def _touch(self, event: Event) -> None:
         event.change += 1

@@ -57,13 +57,8 @@ _IGNORED = frozenset(
 )
 
 
-def read_changes(body: Any) -> Changes:
+def read_changes(body: dict[str, Any]) -> Changes:
     """Attribute names of `Event` and their new values; GraphError 400 for what Graph would refuse."""
-    if not isinstance(body, dict):
-        raise errors.bad_request(
-            "Unable to read JSON request payload. "
-            "Please ensure Content-Type header is set and payload is of valid JSON format."
-        )
     changes: Changes = {}
     for name, value in body.items():
         if "@" in name or name in _IGNORED:
@@ -99,14 +94,11 @@ def parse_time(text: str) -> tuple[datetime, bool]:
     if match is None:
         raise ValueError(text)
     date, clock, fraction, offset = match.groups()
-    moment = datetime.fromisoformat(f"{date}T{clock or '00:00:00'}")
+    moment = datetime.fromisoformat(f"{date}T{clock or '00:00:00'}{offset or ''}")
     moment = moment.replace(microsecond=int((fraction or "0").ljust(6, "0")[:6]))
     if offset is None:
         return moment, False
-    shift = (
-        timedelta() if offset == "Z" else datetime.fromisoformat(f"2000-01-01T00:00:00{offset}").utcoffset()
-    )
-    return (moment.replace(tzinfo=UTC) - (shift or timedelta())).replace(tzinfo=None), True
+    return moment.astimezone(UTC).replace(tzinfo=None), True
 
 
 def property_id(written: str) -> str:
@@ -162,15 +154,18 @@ def _read_moment(changes: Changes, name: str, value: Any) -> None:
         raise _wrong_type(f"{name}/timeZone", zone)
     timezones.zone(zone)
     try:
-        moment, is_utc = parse_time(value["dateTime"])
-    except ValueError:
+        changes[name] = _moment(value["dateTime"], zone)
+    except (ValueError, OverflowError):
         raise errors.unreadable_body(
             f"Cannot convert the literal '{value['dateTime']}' to Edm.DateTime."
         ) from None
+
+
+def _moment(written: str, zone: str) -> Moment:
+    moment, is_utc = parse_time(written)
     if is_utc:
-        changes[name] = Moment(moment, timezones.to_local(moment, zone), zone)
-    else:
-        changes[name] = Moment(timezones.to_utc(moment, zone), moment, zone)
+        return Moment(moment, timezones.to_local(moment, zone), zone)
+    return Moment(timezones.to_utc(moment, zone), moment, zone)
 
 
 def _read_body(changes: Changes, name: str, value: Any) -> None:

@@ -15,6 +15,7 @@ from .faults import Cut
 from .gateway import Gateway
 from .tokens import LoginError
 
+_encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 LARGEST_BODY = 4 * 2**20
 _JSON = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
 _FIXED = {
@@ -62,7 +63,7 @@ class Server:
         if answer.body is None:
             return web.Response(status=answer.status, headers=headers)
         headers["Content-Type"] = _JSON
-        return web.Response(status=answer.status, body=json.dumps(answer.body).encode(), headers=headers)
+        return web.Response(status=answer.status, body=_encode(answer.body).encode(), headers=headers)
 
     async def _login(self, request: web.BaseRequest, tenant: str, rest: str) -> web.StreamResponse:
         login, base = self._gateway.login, _base(request)
@@ -135,7 +136,7 @@ def _headers(request: web.BaseRequest) -> Any:
 
 def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(
-        status=status, body=json.dumps(body).encode(), content_type="application/json", headers=headers
+        status=status, body=_encode(body).encode(), content_type="application/json", headers=headers
     )
 
 

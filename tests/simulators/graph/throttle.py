@@ -51,6 +51,11 @@ class Gauge:
     window: Window = field(default_factory=lambda: Window(REQUESTS_WINDOW_S))
     upload: Window = field(default_factory=lambda: Window(UPLOAD_WINDOW_S))
 
+    def clear(self) -> None:
+        """As after a start, but for the requests that are still in flight."""
+        self.max_in_flight = self.requests = self.throttled = self.injected_429 = 0
+        self.window, self.upload = Window(REQUESTS_WINDOW_S), Window(UPLOAD_WINDOW_S)
+
     def record(self) -> dict[str, int]:
         """What /_sim/throttling shows."""
         return {
@@ -104,9 +109,8 @@ class Throttle:
 
     def clear(self) -> None:
         """Forgets the record, not what is in flight."""
-        self._gauges = {
-            key: Gauge(in_flight=gauge.in_flight) for key, gauge in self._gauges.items() if gauge.in_flight
-        }
+        for gauge in self._gauges.values():
+            gauge.clear()
 
 
 def _merge(into: dict[str, int], record: dict[str, int]) -> None:

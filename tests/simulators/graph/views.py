@@ -95,17 +95,17 @@ SHOWN: dict[str, Show] = {
     "organizer": lambda event, _: {"emailAddress": event.organizer},
     "onlineMeeting": lambda event, _: None,
 }
+_SHOWN = tuple(SHOWN.items())
 SELECTABLE = frozenset(SHOWN) | {"originalStart"}
 _NOT_IN_A_VIEW = frozenset(("createdDateTime", "lastModifiedDateTime"))
 
 
 def event_json(event: Event, preferences: Preferences, options: Options | None = None) -> dict[str, Any]:
     """An event as Graph answers it, without `@odata.context`; extended properties only where expanded."""
-    shown: dict[str, Any] = {"@odata.etag": event.etag}
     names = None if options is None else options.select
-    for name, show in SHOWN.items():
-        if names is None or name in names or name == "id":
-            shown[name] = show(event, preferences)
+    wanted = _SHOWN if names is None else [each for each in _SHOWN if each[0] in names or each[0] == "id"]
+    shown: dict[str, Any] = {"@odata.etag": event.etag}
+    shown.update([(name, show(event, preferences)) for name, show in wanted])
     if shown.get("transactionId", "") is None:
         del shown["transactionId"]
     if options is not None and options.expand:
