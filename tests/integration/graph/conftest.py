@@ -1,5 +1,6 @@
 """The Graph simulator, once for all tests here: each uses mailboxes of its own and no random faults."""
 
+import socket
 import uuid
 from collections.abc import Iterator
 
@@ -30,6 +31,14 @@ def profile(simulator) -> FakeProfile:
         graph_url=f"{simulator.address}/v1.0",
         ca_file=simulator.ca_file,
     )
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An address that refuses connections: the port is taken, but nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"https://127.0.0.1:{taken.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -213,6 +213,8 @@ async def test_a_deleted_event_is_gone_for_every_call(calendar, transaction):
         await calendar.update(created.id, {"subject": "x"}, "UTC")
     with pytest.raises(Gone):
         await calendar.delete(created.id)
+    with pytest.raises(Gone):
+        await calendar.mark(created.id, KEY)
     assert await calendar.find(KEY) == []
     assert await listed(calendar) == []
 
@@ -227,6 +229,28 @@ async def test_finding_gives_the_events_of_exactly_that_key(calendar, person):
     assert {event.id for event in await calendar.find(KEY)} == {first.id, second.id}
     assert [event.id for event in await calendar.find(KEY + "'s")] == [quoted.id]
     assert await calendar.find(KEY + "0") == []
+
+
+async def test_our_events_are_those_of_the_installation_whenever_they_are(calendar, person):
+    person.put(TIMED)
+    past = TIMED | {"start": "2019-01-01T08:00:00Z", "end": "2019-01-01T09:00:00Z"}
+    ours = await calendar.create(COMPLETE | past, str(uuid.uuid4()), KEY, "UTC")
+    await calendar.create(TIMED, str(uuid.uuid4()), KEY.replace("main", "Main"), "UTC")
+    await calendar.create(TIMED, str(uuid.uuid4()), KEY.replace("main", "main2"), "UTC")
+
+    found = [event async for event in calendar.ours("main")]
+
+    assert [(event.id, event.key) for event in found] == [(ours.id, KEY)]
+    assert "body" not in found[0].values
+
+
+async def test_a_marked_event_carries_the_key_and_is_otherwise_as_it_was(calendar, person):
+    theirs = person.put(COMPLETE)
+    marked = await calendar.mark(theirs, KEY)
+
+    assert (marked.id, marked.key, marked.values) == (theirs, KEY, COMPLETE)
+    assert (await calendar.read(theirs)).values == COMPLETE
+    assert [event.id for event in await calendar.find(KEY)] == [theirs]
 
 
 async def test_a_view_shows_what_touches_the_window(calendar, person, transaction):

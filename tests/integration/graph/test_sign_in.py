@@ -1,7 +1,6 @@
 """Signing in at the simulated Entra ID by msal, with a secret or a certificate, and what can be wrong with it."""
 
 import asyncio
-import socket
 from dataclasses import replace
 
 import pytest
@@ -108,11 +107,7 @@ async def test_trouble_at_entra_is_transient_and_not_remembered(profile, address
     assert not unavailable.value.maybe_applied
 
 
-async def test_an_entra_out_of_reach_is_transient(profile, address):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        nobody = f"https://127.0.0.1:{free.getsockname()[1]}"
-
+async def test_an_entra_out_of_reach_is_transient(profile, address, nobody):
     error = await refused(replace(profile, login_url=nobody), address)
 
     assert (type(error), error.code) == (Transient, "EXC-SIGN-IN-UNAVAILABLE")

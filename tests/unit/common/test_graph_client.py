@@ -111,12 +111,20 @@ async def test_a_page_that_is_none_ends_with_an_error(page):
         await viewed(alice)
 
 
+def carrying(event_id, key):
+    return event(event_id, singleValueExtendedProperties=[{"id": PROPERTY, "value": key}])
+
+
+async def test_our_events_are_read_one_by_one_where_a_listing_does_not_show_the_key():
+    page = {"value": [event("one"), event("two"), carrying("three", "main|guid|R3")]}
+    wire, alice = calendar(page, carrying("one", "main|guid|R1"), carrying("two", "Main|guid|R2"))
+
+    assert [found.id async for found in alice.ours("main")] == ["one", "three"]
+    assert [request.operation for request, _, _ in wire.sent] == ["ours", "read", "read"]
+
+
 async def test_a_find_leaves_out_keys_that_only_nearly_fit():
     wanted, other = "main|guid|R1", "main|guid|r1"
-
-    def carrying(event_id, key):
-        return event(event_id, singleValueExtendedProperties=[{"id": PROPERTY, "value": key}])
-
     _, alice = calendar({"value": [carrying("one", wanted), carrying("two", other), event("three")]})
 
     assert [found.id for found in await alice.find(wanted)] == ["one", "three"]

@@ -14,6 +14,7 @@ from common.errors import Configuration, Malformed, Transient
 from common.graph import requests, wire
 from common.graph.connection import Call, Connection
 from common.graph.events import Event, MailboxSettings, Values, key_prefix
+from common.graph.failures import Gone
 from common.graph.profiles import Profile
 from common.graph.protocol import Calendar, Calendars
 from common.graph.requests import Request
@@ -101,8 +102,9 @@ class GraphCalendar(Calendar):
 
     async def ours(self, installation: str) -> AsyncIterator[Event]:
         prefix = key_prefix(installation)
-        async for event in self._listed(requests.ours(self._mailbox, prefix)):
-            if event.key is not None and event.key.startswith(prefix):
+        async for listed in self._listed(requests.ours(self._mailbox, prefix)):
+            event = await self._expanded(listed)
+            if event and event.key and event.key.startswith(prefix):
                 yield event
 
     async def mark(self, event_id: str, key: str) -> Event:
@@ -133,6 +135,15 @@ class GraphCalendar(Calendar):
             if link is None:
                 return
             request = _followed(request, link, links, self._connection.base)
+
+    async def _expanded(self, event: Event) -> Event | None:
+        """Give a listed event with its key, which Microsoft does not promise for filtered listings; None if gone."""
+        if event.key is not None:
+            return event
+        try:
+            return await self.read(event.id)
+        except Gone:
+            return None
 
     async def _document(self, request: Request) -> Any:
         try:
