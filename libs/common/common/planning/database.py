@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from common.errors import Configuration, SyncError, Transient
 
-__all__ = ["Database", "Dialect", "Row", "Statement", "connect", "translate"]
+__all__ = ["Database", "Dialect", "Row", "Statement", "connect", "locked", "translate"]
 
 Dialect = Literal["mssql", "postgresql"]
 Statement = dict[Dialect, str]
@@ -38,8 +38,8 @@ _LIBPQ = f"connect_timeout={CONNECT_TIMEOUT} keepalives_idle=20 keepalives_inter
 
 _SESSION: Statement = {
     # The planner's statement must win where it and ours are in a deadlock, and never wait long for us.
-    "mssql": "SET NOCOUNT ON; SET XACT_ABORT ON; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT 5000;",
-    "postgresql": f"SET statement_timeout = '{STATEMENT_TIMEOUT}s'; SET lock_timeout = '5s'; "
+    "mssql": "SET XACT_ABORT ON; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT 1000;",
+    "postgresql": f"SET statement_timeout = '{STATEMENT_TIMEOUT}s'; SET lock_timeout = '1s'; "
     "SET TIME ZONE 'UTC'; SET application_name = 'exconn'",
 }  # fmt: skip
 
@@ -93,6 +93,19 @@ class Database:
             lambda connection: _run(connection, statement[self.dialect], values), repeatable
         )
 
+    async def run(self, statement: Statement, *values: Any, repeatable: bool = True) -> int:
+        """Run one statement that changes rows, committed when this returns, and count them; else as `rows`."""
+        return await self._use(
+            lambda connection: _count(connection, statement[self.dialect], values), repeatable
+        )
+
+    async def permitted(self, statement: Statement, *values: Any) -> list[Row] | None:
+        """The rows of a statement that we may have no right to; then None. Raises `Transient` as `rows` does."""
+        try:
+            return await self.rows(statement, *values)
+        except (Configuration, pyodbc.Error):
+            return None
+
     async def close(self) -> None:
         """Close what is idle; give up on what does not let go."""
         for _ in range(self._size):
@@ -117,7 +130,7 @@ class Database:
         try:
             return await self._attempt(work)
         except pyodbc.Error as error:
-            if not (repeatable and isinstance(translate(error), Transient)):
+            if not repeatable or locked(error) or not isinstance(translate(error), Transient):
                 _raise(error)
         try:
             return await self._attempt(work, fresh=True)
@@ -189,6 +202,14 @@ async def _run(connection: Any, text: str, values: Sequence[Any]) -> list[Row]:
         await _close_cursor(cursor)
 
 
+async def _count(connection: Any, text: str, values: Sequence[Any]) -> int:
+    cursor = await connection.execute(text, *values)
+    try:
+        return int(cursor.rowcount)
+    finally:
+        await _close_cursor(cursor)
+
+
 async def _close_cursor(cursor: Any) -> None:
     with suppress(pyodbc.Error):
         await cursor.close()
@@ -214,6 +235,11 @@ def translate(error: pyodbc.Error) -> SyncError | None:
     if state.startswith(_AWAY_STATES) or any(number in text for number in _AWAY_NUMBERS):
         return _away(error)
     return None
+
+
+def locked(error: BaseException | None) -> bool:
+    """Whether a row was held too long by somebody's transaction (SQL Server 1222, PostgreSQL 55P03)."""
+    return isinstance(error, pyodbc.Error) and any(sign in str(error.args) for sign in ("(1222)", "55P03"))
 
 
 def _away(error: pyodbc.Error) -> Transient:

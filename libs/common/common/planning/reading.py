@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from typing import Final
 from uuid import UUID
 
@@ -12,12 +12,12 @@ import pyodbc
 
 from common.errors import Transient
 from common.messages import Snapshot
-from common.planning.database import Database, Row, Statement
+from common.planning.database import Database, Row, Statement, locked
 from common.planning.snapshots import Found, Reading, Unreadable, parse
 
-__all__ = ["Page", "Planning", "Reading", "Snapshot", "Unreadable"]
+__all__ = ["Planning", "Reading", "Snapshot", "Unreadable"]
 
-Page = list[tuple[int, UUID | None, Found]]
+_Rows = list[tuple[int, UUID | None, Found]]
 
 _NEXT_VERSION: Final[Statement] = {
     "mssql": "SELECT NEXT VALUE FOR exconn.Version AS Version",
@@ -36,17 +36,17 @@ _READ: Final[Statement] = {
             ARRAY(SELECT CAST(wanted AS bigint) FROM json_array_elements_text(CAST(? AS json)) AS wanted))""",
 }
 
-_PAGE: Final[Statement] = {
+_IDS: Final[Statement] = {
     "mssql": """
-        SELECT TOP (CAST(? AS int)) s.AppointmentId, s.AppointmentGuid, s.Snapshot
+        SELECT TOP (CAST(? AS int)) s.AppointmentId
         FROM exconn.AppointmentSnapshot AS s
-        WHERE s.AppointmentId > ?
+        WHERE s.AppointmentId > CAST(? AS bigint)
         ORDER BY s.AppointmentId""",
     "postgresql": """
         WITH page AS (SELECT CAST(? AS int) AS size)
-        SELECT s.AppointmentId, s.AppointmentGuid, s.Snapshot
+        SELECT s.AppointmentId
         FROM exconn.AppointmentSnapshot AS s
-        WHERE s.AppointmentId > ?
+        WHERE s.AppointmentId > CAST(? AS bigint)
         ORDER BY s.AppointmentId
         LIMIT (SELECT size FROM page)""",
 }
@@ -57,7 +57,7 @@ class Planning:
 
     def __init__(self, database: Database, zone: tzinfo) -> None:
         """`zone` is that of the planning's datetime columns."""
-        self.zone = zone
+        self._zone = UTC if str(zone) in {"UTC", "Etc/UTC"} else zone
         self._database = database
 
     async def next_version(self) -> int:
@@ -79,20 +79,17 @@ class Planning:
             found[number, guid] = snapshot
         return Reading(found)
 
-    async def page(self, after: int, size: int) -> Page:
-        """Give appointments with an id above `after`, in the order of ids; fewer than `size` of them at the end.
+    async def ids(self, after: int, size: int) -> list[int]:
+        """The ids of the next appointments above `after`, in their order; fewer than `size` of them at the end."""
+        return [int(number) for (number,) in await self._database.rows(_IDS, size, after)]
 
-        Raises as `read` does; a row that fails the statement raises pyodbc's error.
-        """
-        return [self._found(row) for row in await self._database.rows(_PAGE, size, after)]
-
-    async def _read(self, ids: Sequence[int]) -> Page:
+    async def _read(self, ids: Sequence[int]) -> _Rows:
         if not ids:
             return []
         try:
             return [self._found(row) for row in await self._database.rows(_READ, json.dumps(ids))]
         except (pyodbc.Error, UnicodeError, Transient) as error:
-            if isinstance(error, Transient) and not _locked(error):
+            if isinstance(error, Transient) and not locked(error.__cause__):
                 raise
             if len(ids) == 1:
                 return [(ids[0], None, _unreadable(error))]
@@ -105,16 +102,10 @@ class Planning:
             identity = UUID(str(guid))
         except ValueError:
             return int(number), None, Unreadable("guid: missing or no guid")
-        snapshot = parse(text, self.zone)
+        snapshot = parse(text, self._zone)
         if isinstance(snapshot, Snapshot) and (snapshot.id, snapshot.guid) != (number, identity):
             snapshot = Unreadable("id, guid: not those of the row")
         return int(number), identity, snapshot
-
-
-def _locked(error: Transient) -> bool:
-    """Whether a row is held by somebody's long transaction (SQL Server 1222, PostgreSQL 55P03)."""
-    cause = error.__cause__
-    return isinstance(cause, pyodbc.Error) and any(sign in str(cause.args) for sign in ("(1222)", "55P03"))
 
 
 def _unreadable(error: Exception) -> Unreadable:
