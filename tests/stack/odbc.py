@@ -31,7 +31,8 @@ def odbc_environment(*, install: bool = True) -> dict[str, str]:
     drivers = find_drivers()
     needed = {POSTGRESQL, FREETDS}
     if not (has_manager() and needed <= drivers.keys()):
-        if not (install and apt_install("libodbc2", "odbc-postgresql", "tdsodbc")):
+        for_microsofts = ("libgssapi-krb5-2", "libkrb5-3", "libltdl7") if microsoft_driver() else ()
+        if not (install and apt_install("libodbc2", "odbc-postgresql", "tdsodbc", *for_microsofts)):
             raise Missing(ADVICE)
         drivers = find_drivers()
     folder = VAR / "odbc"
