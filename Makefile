@@ -34,7 +34,7 @@ stop: install  ## stop what a demo left running
 lint: install  ## style, formatting, dependencies between the parts, shell scripts
 	@$(bin)/ruff check $(sources)
 	@$(bin)/ruff format --check $(sources)
-	@$(bin)/lint-imports --no-cache
+	@$(bin)/lint-imports --no-cache --no-logo
 	@if [ -x $(bin)/shellcheck ]; then $(bin)/shellcheck .ci/run $$(git ls-files '*.sh'); fi
 
 types: install  ## mypy, strict

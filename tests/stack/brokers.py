@@ -4,13 +4,13 @@ The connector's exchange and queues have fixed names, so two tests at once need 
 """
 
 import contextlib
-import functools
 import os
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -37,22 +37,25 @@ class Broker:
         self._create_and_delete = vhosts_of
         self._spare: list[str] = []
         self._used: set[str] = set()
+        self._lock = threading.Lock()
         self._released: list[str] = []
 
     def take(self, batch: int = 8) -> str:
         """The name of a new, empty virtual host."""
-        if not self._spare:
-            self._spare = [f"exconn-{os.getpid()}-{secrets.token_hex(4)}" for _ in range(batch)]
-            self._create_and_delete(self._spare, self._released)
-            self._released = []
-        name = self._spare.pop()
-        self._used.add(name)
-        return name
+        with self._lock:
+            if not self._spare:
+                names = [f"exconn-{os.getpid()}-{secrets.token_hex(4)}" for _ in range(batch)]
+                self._create_and_delete(names, self._released)
+                self._spare, self._released = names, []
+            name = self._spare.pop()
+            self._used.add(name)
+            return name
 
     def release(self, name: str) -> None:
         """To be deleted with the next batch, or at exit."""
-        self._used.discard(name)
-        self._released.append(name)
+        with self._lock:
+            self._used.discard(name)
+            self._released.append(name)
 
     def delete_vhosts(self) -> None:
         names = [*self._spare, *self._used, *self._released]
@@ -67,7 +70,7 @@ class Broker:
 _broker_of: dict[str, Broker] = {}
 
 
-@functools.cache
+@processes.once
 def broker(*, install: bool = True) -> Broker:
     """The broker to use, the same all through this process; raises Missing."""
     given = os.environ.get("EXCONN_TEST_AMQP_URL")

@@ -1,7 +1,6 @@
 """PostgreSQL for tests: the one given, the one that answers, or one of our own; and fresh databases in it."""
 
 import contextlib
-import functools
 import getpass
 import os
 import pwd
@@ -32,7 +31,7 @@ class Postgres:
     dsn: str
 
 
-@functools.cache
+@processes.once
 def postgres(*, install: bool = True) -> Postgres:
     """The server to use, the same all through this process; raises Missing."""
     if given := os.environ.get("EXCONN_TEST_POSTGRES_DSN"):

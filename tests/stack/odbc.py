@@ -1,7 +1,6 @@
 """ODBC drivers for tests, in a registry of our own; nothing of the machine's configuration is changed."""
 
 import ctypes.util
-import functools
 import importlib.util
 import os
 import platform
@@ -9,6 +8,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from stack import processes
 from stack.ledger import VAR
 from stack.packages import Missing, apt_install
 
@@ -22,7 +22,7 @@ ADVICE = (
 )
 
 
-@functools.cache
+@processes.once
 def odbc_environment(*, install: bool = True) -> dict[str, str]:
     """Writes var/odbc/odbcinst.ini and answers the environment for processes that use ODBC.
 

@@ -134,6 +134,21 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
+def once(bring: Callable[..., T]) -> Callable[..., T]:
+    """A function called for its first answer only, whatever its arguments are later, in any thread."""
+    answers: list[T] = []
+    busy = threading.Lock()
+
+    @functools.wraps(bring)
+    def answer(**options: object) -> T:
+        with busy:
+            if not answers:
+                answers.append(bring(**options))
+            return answers[0]
+
+    return answer
+
+
 def at_exit(callback: Callable[..., object], *arguments: object) -> None:
     """Calls back when this process ends, last come first served; on SIGTERM too."""
     stop_all_at_exit()
