@@ -1,12 +1,16 @@
 """What every test may ask for: a database of its own, a virtual host of its own, ODBC drivers."""
 
+from __future__ import annotations
+
+import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TypeVar
 
 import pytest
 
 import stack
+from common import db
 
 T = TypeVar("T")
 
@@ -54,3 +58,21 @@ def vhost(amqp_server: stack.Broker) -> Iterator[str]:
     url = stack.fresh_vhost(amqp_server)
     yield url
     stack.delete_vhost(url)
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres_server: stack.Postgres) -> Iterator[str]:
+    """The DSN of a state database that others are cloned from."""
+    dsn = stack.fresh_database(postgres_server)
+    asyncio.run(db.migrate(dsn))
+    yield dsn
+    stack.drop_database(dsn)
+
+
+@pytest.fixture
+async def pool(postgres_server: stack.Postgres, migrated: str) -> AsyncIterator[db.Pool]:
+    """Connections to an empty state database."""
+    dsn = stack.fresh_database(postgres_server, template=migrated)
+    async with db.pool(dsn, application_name="tests") as connections:
+        yield connections
+    stack.drop_database(dsn)

@@ -35,7 +35,7 @@ class Lanes:
     adoptions: AdoptionStore
     calendars: Calendars
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
-    _turns: set[asyncio.Task[None]] = field(default_factory=set)
+    _turns: dict[asyncio.Task[None], Turn] = field(default_factory=dict)
     _budgets: Budgets = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,6 +55,8 @@ class Lanes:
                 await self._wait()
         finally:
             sweeping.cancel()
+            for turn in self._turns.values():
+                turn.stopped = True
             await asyncio.gather(sweeping, *self._turns, return_exceptions=True)
 
     async def _fill(self) -> None:
@@ -73,19 +75,19 @@ class Lanes:
             self._start(lease)
 
     def _start(self, lease: Lease) -> None:
-        task = asyncio.create_task(self._turn(lease), name=f"lane {lease.mailbox}")
-        self._turns.add(task)
+        turn = self._turn(lease)
+        task = asyncio.create_task(self._run(turn), name=f"lane {lease.mailbox}")
+        self._turns[task] = turn
         task.add_done_callback(self._ended)
         LANES_AT_WORK.set(len(self._turns))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._turns.discard(task)
+        del self._turns[task]
         LANES_AT_WORK.set(len(self._turns))
         self._woken.set()
 
-    async def _turn(self, lease: Lease) -> None:
-        profile = self.settings.profiles[lease.profile]
-        turn = Turn(
+    def _turn(self, lease: Lease) -> Turn:
+        return Turn(
             lease=lease,
             calendar=self.calendars.calendar(lease.profile, lease.mailbox),
             lanes=self.store,
@@ -93,15 +95,17 @@ class Lanes:
             budget=self._budgets.of(lease.mailbox),
             tuning=self.settings.publisher,
             installation=self.settings.installation,
-            default_zone=profile.time_zone,
+            default_zone=self.settings.profiles[lease.profile].time_zone,
         )
+
+    async def _run(self, turn: Turn) -> None:
+        mailbox = turn.lease.mailbox
         try:
             await lane.run(turn, Adopter(self.adoptions))
         except SyncError as error:
-            log.warning("lane.interrupted", mailbox=lease.mailbox, code=error.code, reason=str(error))
+            log.warning("lane.interrupted", mailbox=mailbox, code=error.code, reason=str(error))
         except Exception:
-            # A defect: the lease runs out, so other mailboxes never wait for this one.
-            log.exception("lane.broken", mailbox=lease.mailbox)
+            log.exception("lane.broken", mailbox=mailbox)
 
     async def _wait(self) -> None:
         try:

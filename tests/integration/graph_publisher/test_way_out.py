@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from common.errors import Configuration, Permanent, Throttled, Transient
-from common.graph.protocol import key
-from graph_publisher.deciding import Policy
+from replica import Publisher
 
 from builders import ALICE, BOB, assignment, changed, deleted, guid, snapshot
-
-from .conftest import Publisher
+from common.errors import Configuration, Permanent, Throttled, Transient
+from common.graph.protocol import key
+from graph_publisher import writing
+from graph_publisher.deciding import Policy
 
 
 async def test_a_new_appointment_becomes_one_event(publisher: Publisher) -> None:
@@ -320,8 +320,6 @@ async def test_a_killed_holders_create_is_settled_by_the_next(publisher: Publish
     (lease,) = await publisher.take()
     turn = publisher.turn(lease)
     (due,) = await publisher.lanes.due(lease, 10)
-    from graph_publisher import writing
-
     values = {"subject": "Visit 1"}
     attempt = await writing._intend(due, turn, "create", values, transaction=True)
     await publisher.elapse()  # killed here: nobody knows whether the call was made
