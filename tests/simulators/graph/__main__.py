@@ -1,4 +1,7 @@
-"""Microsoft Graph and its login endpoint, simulated: python -m simulators.graph --port 0 --cert-dir DIR"""
+"""Microsoft Graph's calendars and Entra's login endpoint, simulated, over TLS on 127.0.0.1.
+
+Base https://127.0.0.1:PORT/v1.0, login https://127.0.0.1:PORT/TENANT. Everything is kept in memory.
+"""
 
 import argparse
 import asyncio
@@ -10,7 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from . import certificates, faults
+from . import certificates, doors, faults
 from .clock import Clock
 from .faults import Faults
 from .gateway import Gateway, Log
@@ -24,7 +27,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="simulators.graph",
         description=__doc__,
-        epilog=faults.__doc__,
+        epilog=f"{faults.__doc__}\n{doors.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
@@ -43,8 +46,9 @@ def build(options: argparse.Namespace, seed: int, client_pem: bytes | None = Non
     """The whole simulator, without its port."""
     clock, rng = Clock(), random.Random(seed)
     login = Login(clock)
-    for app in login.apps.values() if client_pem else ():
-        app.trust(client_pem)
+    for app in login.apps.values():
+        if client_pem is not None:
+            app.trust(client_pem)
     return Gateway(
         clock=clock,
         directory=Directory(TENANTS, clock, rng),

@@ -1,4 +1,19 @@
-"""The doors: what a test asks and does behind Graph's back, and what a person does in Outlook."""
+"""The doors: what a test asks and does behind Graph's back, and what a person does in Outlook. All below /_sim:
+
+GET    mailboxes                            the addresses that were used
+GET    mailboxes/ADDRESS/events             all events as they are, also those that listings do not show yet
+POST   mailboxes/ADDRESS/events             a person makes one: Graph's names, and copyOf, organizer, iCalUId, calendar
+GET, PATCH, DELETE  .../events/ID           (either kind of id; PATCH: also calendar, which moves it)
+GET, POST  mailboxes/ADDRESS/settings       mailboxSettings; not checked, so a customised time zone is possible
+POST   mailboxes/ADDRESS/state              {"state": "ok" | "unlicensed" | "denied"}
+GET    requests?since=N                     {"next": last number, "requests": those with a higher number than N}
+GET    throttling                           {"mailboxes": {address: gauge}, "total": gauge}
+POST, GET, DELETE  faults                   see above; GET: what is pending and how often each was injected
+GET, POST  clock                            {"advance_s": seconds}
+POST   apps                                 {"tenant", "client_id"} and any of secret, secret_expired, roles
+POST   tokens/revoke                        every token issued so far is refused
+POST   reset                                mailboxes, faults, log, gauges; not clock, tokens, apps
+"""
 
 import copy
 from collections.abc import Callable
@@ -9,7 +24,7 @@ from . import views
 from .clock import stamp
 from .errors import GraphError
 from .gateway import Gateway
-from .mailboxes import Mailbox
+from .mailboxes import STATES, Mailbox
 from .reading import Changes, read_changes
 from .tokens import App
 
@@ -87,6 +102,11 @@ def _mailbox(gateway: Gateway, method: str, address: str, rest: list[str], body:
             # Not checked: a person may have a customised zone, which Graph reports but does not accept.
             mailbox.settings.update(body)
             return 200, mailbox.settings
+        case ("POST", ["state"]):
+            if body.get("state") not in STATES:
+                raise ValueError(f"the state must be one of {', '.join(STATES)}")
+            mailbox.state = body["state"]
+            return 200, {"state": mailbox.state}
         case ("GET", ["settings"]):
             return 200, mailbox.settings
     return 404, {"error": f"no such door: {method} .../{'/'.join(rest)}"}

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from . import batch, errors
 from .calls import Answer, Call
 from .clock import Clock, stamp
-from .faults import NONE, Cut, Faults
+from .faults import NONE, Faults
 from .mailboxes import Directory, Mailbox
 from .routes import Route, route
 from .throttle import Gauge, Throttle
-from .tokens import Login, Token
+from .tokens import Login
 
 
 class Record(NamedTuple):
@@ -117,14 +117,11 @@ class Gateway:
         call.mailbox = found.user.lower()
         mailbox = self.directory.mailbox(found.user, token.tenant)
         call.mailbox = mailbox.address
-        gauge = self._enter(call, token, mailbox)
+        gauge = self.throttle.enter(token.client, mailbox.address, len(call.content))
         try:
             return await self._work(call, found, mailbox, gauge)
         finally:
             self.throttle.leave(gauge)
-
-    def _enter(self, call: Call, token: Token, mailbox: Mailbox) -> Gauge:
-        return self.throttle.enter(token.client, mailbox.address, len(call.content))
 
     async def _work(self, call: Call, found: Route, mailbox: Mailbox, gauge: Gauge) -> Answer:
         fault = self.faults.draw(mailbox.address, call.method)
@@ -148,12 +145,10 @@ class Gateway:
 
 
 def _admit(mailbox: Mailbox) -> None:
-    """The two mailboxes that refuse everything, in each tenant."""
-    match mailbox.address.partition("@")[0]:
-        case "unlicensed":
-            raise errors.no_mailbox()
-        case "denied":
-            raise errors.denied_by_policy()
+    if mailbox.state == "unlicensed":
+        raise errors.no_mailbox()
+    if mailbox.state == "denied":
+        raise errors.denied_by_policy()
 
 
 def _add_headers(call: Call, answer: Answer) -> None:
@@ -161,6 +156,3 @@ def _add_headers(call: Call, answer: Answer) -> None:
     answer.headers["client-request-id"] = call.client_request_id
     if call.preferences.applied and answer.status < 300:
         answer.headers["Preference-Applied"] = call.preferences.applied
-
-
-__all__ = ["Cut", "Gateway", "Log", "Record"]

@@ -15,6 +15,7 @@ from .events import Event, make_ical_uid, make_id
 from .reading import Changes, check_times
 
 BUMP_AFTER_S = (0.2, 2.0)
+STATES = ("ok", "unlicensed", "denied")
 DEFAULT_CALENDAR = "Calendar"
 
 
@@ -43,6 +44,8 @@ class Mailbox:
         self.object_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"mailto:{address}"))
         self.display_name = address.partition("@")[0].replace(".", " ").title()
         self.settings: dict[str, Any] = {"timeZone": "UTC"}
+        name = address.partition("@")[0]
+        self.state = name if name in STATES else "ok"
         self.events: dict[int, Event] = {}
         self.calendars: dict[str, str] = {}
         self.default_calendar = self.add_calendar(DEFAULT_CALENDAR)
@@ -52,7 +55,8 @@ class Mailbox:
         self._spent: dict[str, Spent] = {}
         self._bumps: deque[tuple[float, Event]] = deque()
         self._lags: dict[int, Lag] = {}
-        self._last_key = rng.randrange(1000) * 2
+        # Far apart, so that ids differ from those before a reset.
+        self._last_key = rng.getrandbits(40) * 2
         self._moves = 0
 
     @property

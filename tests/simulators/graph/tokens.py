@@ -29,6 +29,7 @@ SECRET = "simulated-secret"
 TENANTS = {"contoso.example": CONTOSO, "fabrikam.example": FABRIKAM}
 ROLES = ("Calendars.Read", "Calendars.ReadWrite", "MailboxSettings.Read", "MailboxSettings.ReadWrite")
 LIFE_S = 3599
+MOST_TOKENS = 10_000
 GRAPH_HOSTS = frozenset(
     f"https://{host}"
     for host in (
@@ -187,6 +188,8 @@ class Login:
             "ver": "1.0",
         } | ({"roles": list(app.roles)} if app.roles else {})
         token = jwt.encode(claims, self._key, algorithm="HS256", headers={"kid": "simulated"})
+        if len(self.issued) >= MOST_TOKENS:
+            self.issued = {text: each for text, each in self.issued.items() if each.expires > now}
         self.issued[token] = Token(tenant, client, frozenset(app.roles), now + LIFE_S)
         return {
             "token_type": "Bearer",

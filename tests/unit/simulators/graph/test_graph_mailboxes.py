@@ -106,3 +106,18 @@ async def test_every_answer_names_the_request(graph):
 async def test_other_methods_are_not_allowed(graph):
     assert (await graph.call("PUT", "events")).status == 405
     assert (await graph.call("DELETE", "calendarView")).status == 405
+
+
+async def test_a_mailbox_can_lose_and_get_its_licence(graph):
+    graph.door("POST", "mailboxes/anna@contoso.example/state", {"state": "unlicensed"})
+    refused = await graph.refusal("GET", "events")
+    graph.door("POST", "mailboxes/anna@contoso.example/state", {"state": "ok"})
+
+    assert refused == (404, "MailboxNotEnabledForRESTAPI")
+    assert (await graph.call("GET", "events")).status == 200
+
+
+async def test_revoked_tokens_are_refused(graph):
+    graph.door("POST", "tokens/revoke")
+
+    assert (await graph.refusal("GET", "events"))[0] == 401
