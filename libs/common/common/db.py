@@ -22,6 +22,8 @@ __all__ = ["check", "current", "guard", "main", "migrate", "pool", "transaction"
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+else:
+    Pool, Connection = asyncpg.Pool, asyncpg.pool.PoolConnectionProxy
 
 CONNECT_TIMEOUT = 10.0  # seconds to open a connection, or to wait for a free one of the pool
 COMMAND_TIMEOUT = 30.0  # seconds for one statement
@@ -60,7 +62,7 @@ async def _codecs(connection: Any) -> None:
 async def pool(dsn: str | SecretStr, *, application_name: str, max_size: int = 10) -> AsyncIterator[Pool]:
     """Give a pool that connects when it is first used: PostgreSQL may be away, now and at any time.
 
-    json and jsonb are Python objects on both sides. Nothing may rely on session state (PgBouncer).
+    json and jsonb are Python objects on both sides (in a jsonb[] asyncpg takes no lists). Nothing may rely on session state (PgBouncer).
     """
     connections = asyncpg.create_pool(
         reveal(dsn),
@@ -90,6 +92,8 @@ async def _close(connections: Pool) -> None:
 def _away(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):  # one class for misuse and for a connection that was lost
         return "clos" in str(error)
+    if isinstance(error, asyncpg.InternalClientError):  # asyncpg's word where the server's last one came in between
+        return "cannot switch to state" in str(error)
     return isinstance(error, _AWAY)
 
 
