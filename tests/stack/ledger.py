@@ -49,17 +49,17 @@ def notes() -> list[dict]:
 
 
 def stop_everything() -> int:
-    """Ends every noted run but the caller's, and its processes; how many processes were running."""
-    stopped = 0
-    for note in notes():
-        if note["owner"].number == os.getpid():
-            continue
-        _end(note["owner"], patience_s=40)
-        for process in note["processes"]:
-            stopped += _end(process["pid"], patience_s=10)
-        for folder in note["folders"]:
-            shutil.rmtree(folder, ignore_errors=True)
-        (VAR / "run" / f"{note['owner'].number}.json").unlink(missing_ok=True)
+    """Ends every noted run and its processes; how many processes were running."""
+    return sum(stop_run(note) for note in notes())
+
+
+def stop_run(note: dict) -> int:
+    """Ends one of `notes()` and its processes; how many processes were running."""
+    _end(note["owner"], patience_s=40)
+    stopped = sum(_end(process["pid"], patience_s=10) for process in note["processes"])
+    for folder in note["folders"]:
+        shutil.rmtree(folder, ignore_errors=True)
+    (VAR / "run" / f"{note['owner'].number}.json").unlink(missing_ok=True)
     return stopped
 
 
