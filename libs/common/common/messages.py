@@ -7,7 +7,15 @@ from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 
 from common.errors import Malformed
 
@@ -23,7 +31,9 @@ def _text(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_utc), PlainSerializer(_text, return_type=str, when_used="json")]
+Moment = Annotated[
+    AwareDatetime, AfterValidator(_utc), PlainSerializer(_text, return_type=str, when_used="json")
+]
 """A moment in UTC; on the wire ISO 8601 with a `Z`."""
 
 
@@ -88,7 +98,9 @@ class Message(Part):
         try:
             return cls.model_validate_json(body)
         except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['type']}" for e in error.errors())
+            faults = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['type']}" for e in error.errors()
+            )
             raise Malformed(f"{cls.type}: {faults}", code="EXC-MALFORMED") from error
 
 
