@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import errors, timezones, views
+from . import errors, fields, timezones, views
 from .calls import Answer, Call
 from .events import Event
 from .filters import matches
@@ -183,10 +183,10 @@ def _overlaps(event: Event, start: datetime, end: datetime) -> bool:
 def _page(call: Call, mailbox: Mailbox, collection: str, found: list[Event], asked: Options) -> Answer:
     if asked.filter is not None:
         found = [
-            each for each in found if matches(asked.filter, views.values_of(each), views.members_of(each))
+            each for each in found if matches(asked.filter, fields.values_of(each), fields.members_of(each))
         ]
     for name, descending in reversed(asked.order):
-        found.sort(key=lambda event: views.values_of(event)(name), reverse=descending)
+        found.sort(key=lambda event: fields.values_of(event)(name), reverse=descending)
     page = found[asked.skip : asked.skip + asked.top]
     body: dict[str, Any] = {"@odata.context": _context(call, mailbox, collection)}
     if asked.count:

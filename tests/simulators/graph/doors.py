@@ -22,11 +22,11 @@ from urllib.parse import parse_qsl, unquote
 
 from . import views
 from .clock import stamp
+from .credentials import App
 from .errors import GraphError
 from .gateway import Gateway
 from .mailboxes import STATES, Mailbox
 from .reading import Changes, read_changes
-from .tokens import App
 
 Result = tuple[int, Any]
 _COPIED = (

@@ -208,4 +208,7 @@ class Faults:
         if dice >= self._share:
             return None
         name, when = RANDOM[int(dice / self._share * len(RANDOM))]
-        return None if name == "listing-lag" and method not in WRITES else Fault(name, when)
+        if name == "listing-lag" and method not in WRITES:
+            return None
+        # The service sends Retry-After with some of its 503s and not with others.
+        return Fault(name, when, retry_after=self._rng.choice((None, 1)))

@@ -10,10 +10,10 @@ from multidict import CIMultiDict
 
 from . import errors
 from .calls import Call
+from .credentials import LoginError
 from .doors import open_door
 from .faults import Cut
 from .gateway import Gateway
-from .tokens import LoginError
 
 _encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 LARGEST_BODY = 4 * 2**20

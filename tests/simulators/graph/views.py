@@ -1,18 +1,15 @@
 """How events, calendars and settings are shown: Graph's JSON, and the plain JSON of the doors."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from . import errors, timezones
+from . import timezones
 from .clock import local_stamp, stamp
 from .events import NEVER, Event
-from .filters import Folded, Instant, Resolve
 from .mailboxes import DEFAULT_CALENDAR, Mailbox
 from .odata import Options, Preferences
-from .reading import property_id
 
-CALENDAR_TYPE = "#microsoft.graph.calendar"
 Show = Callable[[Event, Preferences], Any]
 
 
@@ -120,43 +117,6 @@ def selected_in_view(select: frozenset[str] | None) -> frozenset[str] | None:
     return None if select is None else select - _NOT_IN_A_VIEW
 
 
-def values_of(event: Event) -> Resolve:
-    """The names that a $filter or $orderby may use, as comparable values."""
-
-    def value_of(name: str) -> Any:
-        match name:
-            case "lastModifiedDateTime":
-                return Instant(event.modified)
-            case "createdDateTime":
-                return Instant(event.created)
-            case "start/dateTime":
-                return Instant(_seconds(event.starts))
-            case "end/dateTime":
-                return Instant(_seconds(event.ends))
-            case "subject" | "iCalUId":
-                return Folded(SHOWN[name](event, Preferences()))
-            case (
-                "type" | "isAllDay" | "showAs" | "importance" | "sensitivity" | "isOrganizer" | "isCancelled"
-            ):
-                return SHOWN[name](event, Preferences())
-        raise _not_filterable(name)
-
-    return value_of
-
-
-def members_of(event: Event) -> Callable[[str], list[Resolve]]:
-    """The elements that an any() runs over."""
-
-    def members(collection: str) -> list[Resolve]:
-        if collection == "singleValueExtendedProperties":
-            return [_property(name, value) for name, (_, value) in event.properties.items()]
-        if collection == "categories":
-            return [lambda _, each=each: Folded(each) for each in event.categories]  # type: ignore[misc]
-        raise _not_filterable(collection)
-
-    return members
-
-
 def calendar_json(mailbox: Mailbox, calendar: str) -> dict[str, Any]:
     """A calendar as Graph answers it; calendars have no immutable id."""
     default = calendar == mailbox.default_calendar
@@ -221,22 +181,3 @@ def plain_json(event: Event, calendar: str) -> dict[str, Any]:
         "extendedProperties": dict(event.properties.values()),
         "createdBy": event.created_by,
     }
-
-
-def _property(name: str, value: str) -> Resolve:
-    return lambda asked: _PropertyId(name) if asked == "id" else Folded(value)
-
-
-class _PropertyId(Folded):
-    """Ids compare by their normalised form: the GUID without, the name with regard to case."""
-
-    def against(self, other: str) -> tuple[str, str]:
-        return str(self), property_id(other)
-
-
-def _seconds(utc: datetime) -> float:
-    return utc.replace(tzinfo=UTC).timestamp()
-
-
-def _not_filterable(name: str) -> Exception:
-    return errors.invalid_filter(f"The property '{name}' does not support filtering.")

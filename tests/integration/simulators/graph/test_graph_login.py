@@ -5,7 +5,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from simulators.graph.tokens import CLIENT, CONTOSO, FABRIKAM
+from simulators.graph.tokens import CLIENT, CONTOSO, FABRIKAM, SECRET
 
 SCOPES = ["https://graph.microsoft.com/.default"]
 
@@ -112,3 +112,11 @@ def test_token_requests_are_logged(make_app, simulator):
     last = simulator.door("GET", "/_sim/requests")["requests"][-1]
 
     assert (last["mailbox"], last["path"]) == (None, f"/{CONTOSO}/oauth2/v2.0/token")
+
+
+def test_the_secret_may_come_as_http_basic(simulator, session):
+    url = f"{simulator.address}/{CONTOSO}/oauth2/v2.0/token"
+    form = {"scope": SCOPES[0], "grant_type": "client_credentials"}
+
+    assert session.post(url, data=form, auth=(CLIENT, SECRET)).status_code == 200
+    assert session.post(url, data=form, auth=(CLIENT, "wrong")).status_code == 401
