@@ -7,7 +7,7 @@ from datetime import date
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from common.settings import CommonSettings, Port, Profile, Section
 from common.zones import zone
@@ -21,6 +21,8 @@ Sensitivity = Literal["normal", "personal", "private", "confidential"]
 
 class Tuning(Section):
     """How graph-publisher works; every default is safe against Graph's limits."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     cut_off: date | None = None
     """Appointments that end before this day are not created in a calendar (first sync)."""
