@@ -50,16 +50,11 @@ command carries one of these.
 
 def settings_page() -> str:
     """The reference of all settings."""
-    sections = [
-        _table("Every service", CommonSettings, ()),
-        _table("A profile", Profile, ("PROFILES", "<NAME>")),
-    ]
+    common = [row for row in _rows(CommonSettings, ()) if "OPS_PORT" not in row]
+    profile = list(_rows(Profile, ("PROFILES", "<NAME>")))
+    sections = [_titled("Every service", common), _titled("A profile", profile)]
     for name, model in SERVICES.items():
-        own = [
-            row
-            for row in _rows(model, ())
-            if row not in list(_rows(CommonSettings, ())) and "PROFILES" not in row
-        ]
+        own = [row for row in _rows(model, ()) if row not in common and "PROFILES" not in row]
         sections.append(_titled(name, own))
     return _HEAD + "".join(sections)
 
@@ -71,10 +66,6 @@ def codes_page() -> str:
 
 
 PAGES = {"settings.md": settings_page, "errors.md": codes_page}
-
-
-def _table(title: str, model: type[BaseModel], path: tuple[str, ...]) -> str:
-    return _titled(title, list(_rows(model, path)))
 
 
 def _titled(title: str, rows: list[str]) -> str:
