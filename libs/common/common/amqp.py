@@ -221,7 +221,7 @@ async def _open(url: str, name: str) -> AbstractConnection:
 @asynccontextmanager
 async def _channel(connection: AbstractConnection) -> AsyncIterator[AbstractChannel]:
     async with asyncio.timeout(TIMEOUT):
-        channel = await connection.channel()
+        channel = await connection.channel(on_return_raises=True)
     try:
         yield channel
     finally:

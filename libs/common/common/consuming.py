@@ -13,9 +13,10 @@ from aiormq.abc import AbstractChannel as RawChannel
 from aiormq.abc import DeliveredMessage
 
 from common import metrics
+from common.dead_letters import bury
 from common.errors import Malformed, Transient
 from common.messages import Message, decode
-from common.topology import TIMEOUT, declare_queue
+from common.topology import TIMEOUT, declare_exchanges, declare_queue
 
 Handler = Callable[[list[Message]], Awaitable[None]]
 
@@ -27,11 +28,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message that RabbitMQ gave us, decoded, with the number to ack it by."""
+    """One message that RabbitMQ gave us, decoded."""
 
-    tag: int
+    origin: DeliveredMessage
     message: Message
-    message_id: str | None
+
+    @property
+    def tag(self) -> int:
+        """The number to ack it by."""
+        return self.origin.delivery_tag or 0
 
 
 @dataclass(slots=True)
@@ -83,6 +88,7 @@ class Consumer:
         raw = await channel.get_underlay_channel()
         channel.close_callbacks.add(inbox.close)
         raw.on_consumer_cancel_callbacks.add(inbox.close)  # the queue was deleted, or its leader moved
+        await declare_exchanges(channel)
         await declare_queue(channel, self.queue, self.types)
         await channel.set_qos(prefetch_count=2 * self.batch, timeout=TIMEOUT)
         await raw.basic_consume(self.queue, inbox.arrived.put, timeout=TIMEOUT)
@@ -159,30 +165,34 @@ class _Batch:
     async def _single_out(self, deliveries: Sequence[Delivery], error: Exception) -> None:
         """One of them makes the handler fail: each is tried alone, and the one that fails alone is buried."""
         if len(deliveries) == 1:
-            await self._bury(deliveries[0].tag, deliveries[0].message_id, error)
+            await self._bury(deliveries[0].origin, error)
             return
         for delivery in deliveries:
             await self._settle([delivery])
 
     async def _decode(self, arrived: DeliveredMessage) -> Delivery | None:
-        tag, properties = arrived.delivery_tag or 0, arrived.header.properties
+        type_ = arrived.header.properties.message_type or arrived.routing_key
         try:
-            message = decode(properties.message_type or arrived.routing_key, arrived.body)
+            return Delivery(arrived, decode(type_, arrived.body))
         except Malformed as error:
-            await self._bury(tag, properties.message_id, error)
+            await self._bury(arrived, error)
             return None
-        return Delivery(tag, message, properties.message_id)
 
-    async def _bury(self, tag: int, message_id: str | None, error: Exception) -> None:
-        """Give one message to the dead letters; the log line says why, without the message's contents."""
+    async def _bury(self, arrived: DeliveredMessage, error: Exception) -> None:
+        """Move one message to the dead letters; the log line says why, without the message's contents.
+
+        It is acked when the copy is confirmed: a crash in between leaves it in both.
+        """
         trace = None if isinstance(error, Malformed) else error
-        reason = str(error) if trace is None else type(error).__name__
-        queue = self.consumer.queue
+        reason = type(error).__name__ if trace else str(error)
+        queue, message_id = self.consumer.queue, arrived.header.properties.message_id
         log.error("message.dead_lettered", queue=queue, message_id=message_id, reason=reason, exc_info=trace)
+        if self.lost.is_set():
+            return  # it will be delivered again
+        await bury(self.channel, arrived, queue, reason)
+        await self.channel.basic_ack(arrived.delivery_tag or 0)
         metrics.DEAD_LETTERS.labels(queue).inc()
         self._count("dead_lettered", 1)
-        if not self.lost.is_set():
-            await self.channel.basic_reject(tag, requeue=False)
 
     def _count(self, outcome: str, number: int) -> None:
         metrics.CONSUMED.labels(self.consumer.queue, outcome).inc(number)

@@ -8,14 +8,18 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import ChannelNotFoundEntity, PublishError
+from aiormq import spec
+from aiormq.abc import AbstractChannel as RawChannel
+from aiormq.abc import DeliveredMessage
 
 from common.settings import AmqpSettings, SettingsFault, load, reveal
-from common.topology import BROKER_ERRORS, DEAD_QUEUE, TIMEOUT, describe
+from common.topology import BROKER_ERRORS, DEAD_EXCHANGE, DEAD_QUEUE, TIMEOUT, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +31,38 @@ class DeadLetter:
     @property
     def queue(self) -> str:
         """The queue that its consumer gave it up in."""
-        return str(self.origin.headers.get("x-first-death-queue", ""))
+        headers: Any = self.origin.headers
+        return str(headers.get("exconn-queue") or headers.get("x-first-death-queue", ""))
 
     @property
     def line(self) -> str:
-        deaths: Any = self.origin.headers.get("x-death") or [{}]
-        since = deaths[0].get("time")
-        when = since.isoformat() if since else "-"
-        return f"{self.origin.message_id}  {when}  {self.queue}  {self.origin.type}  {len(self.origin.body)} bytes"
+        headers: Any = self.origin.headers
+        facts = (headers.get("exconn-at", "-"), self.origin.message_id, self.queue, self.origin.type)
+        return "  ".join(map(str, facts)) + f"  {headers.get('exconn-reason', 'by the broker')}"
 
     def selected(self, queue: str | None, message_id: str | None) -> bool:
         return queue in {None, self.queue} and message_id in {None, self.origin.message_id}
+
+
+async def bury(channel: RawChannel, delivery: DeliveredMessage, queue: str, reason: str) -> None:
+    """Put a copy of a delivery of `queue` into the dead letters; confirmed when this returns."""
+    properties = delivery.header.properties
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    headers = {"exconn-queue": queue, "exconn-reason": reason, "exconn-at": now}
+    await channel.basic_publish(
+        delivery.body,
+        exchange=DEAD_EXCHANGE,
+        routing_key=queue,
+        properties=spec.Basic.Properties(
+            content_type=properties.content_type,
+            delivery_mode=2,
+            message_id=properties.message_id,
+            message_type=properties.message_type,
+            headers={**(properties.headers or {}), **headers},
+        ),
+        mandatory=True,
+        timeout=TIMEOUT,
+    )
 
 
 async def requeue(letter: DeadLetter, channel: AbstractChannel) -> None:
@@ -53,7 +78,9 @@ async def requeue(letter: DeadLetter, channel: AbstractChannel) -> None:
         delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
         message_id=origin.message_id,
         type=origin.type,
-        headers={key: value for key, value in origin.headers.items() if not key.startswith("x-")},
+        headers={
+            key: value for key, value in origin.headers.items() if not key.startswith(("x-", "exconn-"))
+        },
     )
     await channel.default_exchange.publish(message, letter.queue, mandatory=True, timeout=TIMEOUT)
     await origin.ack()

@@ -25,11 +25,9 @@ def describe(error: BaseException) -> str:
 
 _QUEUE: FieldTable = {
     "x-queue-type": "quorum",
+    # Our own dead letters are published with a confirm (consuming.py), so they need no at-least-once strategy
+    # of RabbitMQ's, which can strand a queue: https://github.com/rabbitmq/rabbitmq-server/issues/16652
     "x-dead-letter-exchange": DEAD_EXCHANGE,
-    # A dead letter leaves its queue only when the other one has confirmed it; that needs reject-publish,
-    # which without a length limit never rejects. https://www.rabbitmq.com/docs/quorum-queues#dead-lettering
-    "x-dead-letter-strategy": "at-least-once",
-    "x-overflow": "reject-publish",
     # Every lost connection counts as a delivery, and RabbitMQ 4 would give up after 20 of them.
     "x-delivery-limit": 1_000_000,
 }

@@ -370,6 +370,7 @@ async def test_dead_letters_are_listed_and_put_back(vhost, broker) -> None:
         await handler.until(lambda: bool(handler.handled))
 
     assert QUEUE in listed.stdout
+    assert "ValueError" in listed.stdout
     assert '{"mailbox":"a"}' in listed.stdout
     assert "0 put back" in other.stderr
     assert "1 put back" in requeued.stderr

@@ -166,7 +166,14 @@ def test_a_signal_stops_gracefully(run, number) -> None:
 
     code, events = running.ends()
     assert code == 0
-    assert events == ["service.started", "work.started", "service.stopping", "work.ending", "work.ended", "service.stopped"]
+    assert events == [
+        "service.started",
+        "work.started",
+        "service.stopping",
+        "work.ending",
+        "work.ended",
+        "service.stopped",
+    ]
 
 
 def test_a_second_signal_ends_at_once(run) -> None:
