@@ -94,7 +94,7 @@ DATETIME = re.compile(
 def _datetime(text: str) -> datetime:
     """At most three digits of a second, no offset but ``Z`` (which is dropped), 1753 to 9999, and 1/300 s."""
     if not text:
-        return datetime(1900, 1, 1)  # noqa: DTZ001 - datetime of SQL Server has no zone
+        return datetime(1900, 1, 1)
     match = DATETIME.match(text)
     if not match:
         raise ValueError(text)
