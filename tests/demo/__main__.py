@@ -15,7 +15,8 @@ import stack
 from demo import run, summary
 from demo.play import Result, guarded, play, tell
 from demo.processes import Trouble
-from demo.table import BOLD, GREEN, RED, Table, lag
+from demo.table import BOLD, GREEN, RED, Table
+from demo.wording import lag
 from demo.world import SEED, World
 from stack.ledger import VAR
 

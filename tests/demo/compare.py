@@ -54,10 +54,14 @@ class Exceptions:
 
 @dataclass
 class Comparison:
-    """What a comparison found. `absences`: assignments that have no event, as it should be, with the reason."""
+    """What a comparison found. `absences`: assignments that have no event, as it should be, with the reason.
+
+    `events` are those that the connector made or adopted, in `calendars` mailboxes.
+    """
 
     appointments: int = 0
     events: int = 0
+    calendars: int = 0
     adopted: int = 0
     differences: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
@@ -114,7 +118,7 @@ def _shown(
     calendars: Mapping[str, Calendar], installation: str, exceptions: Exceptions, found: Comparison
 ) -> dict[Key, list[Json]]:
     """The events that the connector made or adopted, by what they stand for."""
-    shown = defaultdict(list)
+    shown: dict[Key, list[Json]] = defaultdict(list)
     for address, calendar in calendars.items():
         for event in calendar.events:
             mark = mark_of(event)
@@ -127,6 +131,7 @@ def _shown(
             found.events += 1
             found.adopted += event["createdBy"] == PERSON
             shown[Key(mark[1], mark[2], address)].append(event)
+    found.calendars = len({key.mailbox for key in shown})
     return shown
 
 

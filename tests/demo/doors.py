@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -66,11 +66,6 @@ class Doors:
         """Every request to Graph after that number but those for tokens, oldest first."""
         listed = (await self.graph("GET", f"requests?since={since}"))["requests"]
         return [each for each in listed if not each["path"].endswith("/oauth2/v2.0/token")]
-
-    async def spoiled(self, addresses: Collection[str], since: int) -> list[str]:
-        """The faults that the simulator put into requests about these mailboxes."""
-        found = await self.requests(since)
-        return [each["fault"] for each in found if each["fault"] and each["mailbox"] in addresses]
 
     async def graph(self, method: str, door: str, body: Any = None) -> Any:
         """The answer of any door of the Graph simulator."""

@@ -19,7 +19,8 @@ from demo.state import State
 from demo.steps import Chapter
 from demo.story import CHAPTERS
 from demo.summary import summarise
-from demo.table import RED, Table, counted, lag, times
+from demo.table import RED, Table
+from demo.wording import counted, lag, times
 from demo.world import SERVICES, World
 from simulators.dime.planner import Planner
 
@@ -137,12 +138,12 @@ def tell(result: Result, table: Table) -> None:
     """What the run comes to, for a person."""
     comparison, summary = result.comparison, result.summary
     faults = Counter(each["fault"] for each in result.requests if each["fault"])
-    calendars = len({resource.address for resource in CAST}) - len(HELD)
     table.title("What it comes to")
     table.facts(
         {
             "planned": counted(comparison.appointments, "appointment"),
-            "shown": f"{counted(comparison.events, 'event')} in {calendars} calendars, {comparison.adopted} of them adopted",
+            "shown": f"{counted(comparison.events, 'event')} in {counted(comparison.calendars, 'calendar')}, "
+            f"{comparison.adopted} of them adopted",
             "not shown": _absences(comparison),
             "lag": f"half within {summary['lag_ms']['p50']} ms, 95 % within {summary['lag_ms']['p95']} ms",
             "Graph": f"{counted(len(result.requests), 'request')}, {summary['throttled']} answered 429",

@@ -13,7 +13,8 @@ from demo.compare import Calendar, Comparison, Exceptions, compare
 from demo.doors import FRESH_S, Doors
 from demo.environment import INSTALLATION
 from demo.state import State
-from demo.steps import Step
+from demo.steps import Burst, Step
+from demo.wording import counted
 from demo.world import World
 from simulators.dime.planner import Planner
 
@@ -118,8 +119,12 @@ class Stage:
                 return Played(step, f"NOT there after {PATIENCE_S:.0f} s", None, {}, came_through=False)
             await asyncio.sleep(FRESH_S)
         lag = time.monotonic() - committed if step.timed and step.expect == "visible" else None
-        mended = Counter(await self.doors.spoiled(concern.addresses - HELD, marker))
-        return Played(step, await self._outcome(step, concern), lag, mended)
+        requests = [
+            each for each in await self.doors.requests(marker) if each["mailbox"] in concern.addresses - HELD
+        ]
+        mended = Counter(each["fault"] for each in requests if each["fault"])
+        writes = sum(each["method"] == "PATCH" and each["status"] == 200 for each in requests)
+        return Played(step, await self._outcome(step, concern, writes), lag, mended)
 
     async def _arrived(self, step: Step, concern: Concern) -> bool:
         match step.expect:
@@ -137,12 +142,14 @@ class Stage:
         }
         return self._compare(calendars, concern.guids).equal
 
-    async def _outcome(self, step: Step, concern: Concern) -> str:
+    async def _outcome(self, step: Step, concern: Concern, writes: int) -> str:
         if step.outcome:
             return step.outcome
         if step.expect == "held":
             return "held: " + await self.state.words(step.who[0].address)
-        return "shown" if step.name and concern.numbers & self._planned.keys() else "gone"
+        if not (step.name and concern.numbers & self._planned.keys()):
+            return "gone"
+        return f"shown, by {counted(writes, 'write')}" if isinstance(step, Burst) else "shown"
 
 
 def _addresses(appointment: Json) -> set[str]:

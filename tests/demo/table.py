@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from demo.stage import Played
+from demo.wording import lag, times
 
 WIDEST = 110
 NARROWEST = 40
@@ -30,7 +31,9 @@ class Table:
 
     def line(self, text: str = "", colour: str | None = None, indent: str = "") -> None:
         """A paragraph, wrapped; further lines are indented."""
-        wrapped = textwrap.wrap(text, self.width, subsequent_indent=indent, break_long_words=False) or [""]
+        wrapped = textwrap.wrap(
+            text, self.width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        ) or [""]
         self._write("\n".join(wrapped), colour)
 
     def title(self, text: str) -> None:
@@ -54,7 +57,9 @@ class Table:
             if name_width + len(fact) <= self.width:
                 self._write(f"  {name:<{name_width}}{fact}")
             else:
-                lines = textwrap.wrap(fact, max(20, self.width - 6), break_long_words=False)
+                lines = textwrap.wrap(
+                    fact, max(20, self.width - 6), break_long_words=False, break_on_hyphens=False
+                )
                 self._write("\n      ".join([f"  {name}", *lines]))
 
     def _row(self, verb: str, title: str, who: str, lagged: str, outcome: str) -> str:
@@ -69,7 +74,7 @@ class Table:
             return row + outcome
         rest = self.width - len(row)
         if rest >= 18:
-            first, *more = textwrap.wrap(outcome, rest)
+            first, *more = textwrap.wrap(outcome, rest, break_on_hyphens=False)
             return "\n".join([row + first, *(" " * len(row) + each for each in more)])
         return f"{row.rstrip()}\n{'':{VERB_WIDTH + 2}}{outcome}"
 
@@ -77,22 +82,6 @@ class Table:
         if colour and self._colours:
             text = f"\x1b[{colour}m{text}\x1b[0m"
         print(text, file=self._out, flush=True)
-
-
-def lag(seconds: float | None) -> str:
-    """A time as a person says it."""
-    if seconds is None:
-        return "-"
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def counted(number: int, singular: str, plural: str | None = None) -> str:
-    return f"{number} {singular if number == 1 else plural or singular + 's'}"
-
-
-def times(faults: Mapping[str, int]) -> str:
-    """`503 3x, cut`."""
-    return ", ".join(f"{name} {n}x" if n > 1 else name for name, n in sorted(faults.items()))
 
 
 def _mended(faults: Mapping[str, int]) -> str:
