@@ -32,7 +32,7 @@ async def test_change_is_claimed_read_and_done(reader, planning):
     await planning.execute("UPDATE dbo.Appointments SET Subject = 'Ventil €'")
 
     (row,) = await outbox.claim(TOKEN, 10, 60)
-    rivals = await outbox.rivals(TOKEN)
+    rivals = await outbox.rivals()
     version = await Planning(reader, UTC).next_version()
     snapshot = (await Planning(reader, UTC).read([1])).of(1, PUMP)
     done = await outbox.done(TOKEN, version)
@@ -52,10 +52,10 @@ async def test_many_appointments_are_read_at_once(reader, planning):
     )
 
     reading = await Planning(reader, UTC).read(range(1001, 1901))
-    page = await Planning(reader, UTC).page(1000, 500)
+    ids = await Planning(reader, UTC).ids(1000, 500)
 
     assert len(reading.found) == 900
-    assert [number for number, _, _ in page] == list(range(1001, 1501))
+    assert ids == list(range(1001, 1501))
 
 
 async def test_rows_are_given_back_or_parked(reader, planning):
@@ -183,7 +183,7 @@ async def test_every_statement_is_known_to_these_tests(reader, planning, plannin
     """Those that the tests above run, by the texts that arrived; a new one needs a test of its own."""
     outbox, keeping, appointments = Outbox(reader), Keeping(reader), Planning(reader, UTC)
     await outbox.claim(TOKEN, 1, 1)
-    await outbox.rivals(TOKEN)
+    await outbox.rivals()
     await outbox.done(TOKEN, 1)
     await outbox.release(TOKEN, [1], 1)
     await outbox.park(TOKEN, {1: "x"})
@@ -200,7 +200,7 @@ async def test_every_statement_is_known_to_these_tests(reader, planning, plannin
     await keeping.planned(1, STATE)
     await appointments.next_version()
     await appointments.read([1])
-    await appointments.page(0, 1)
+    await appointments.ids(0, 1)
 
     unseen = {normal(text) for text in planning_stand_in.statements()} - set(
         planning_stand_in.server.statements
