@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import structlog
 
 from common.errors import Permanent
-from common.graph.protocol import Event, key
+from common.graph.protocol import Event, key, key_parts
 from graph_publisher.adoption import Adoptable, Found, Verdict, index, judge, window
 from graph_publisher.mapping import Values
 from graph_publisher.steps import pairs
 from graph_publisher.store.adoptions import AdoptionStore
 from graph_publisher.store.lanes import Due
+from graph_publisher.store.strays import Stray, note
 from graph_publisher.turn import Turn
 
 log = structlog.get_logger()
@@ -48,10 +50,11 @@ class Adopter:
         for link_id, candidates in verdict.ambiguous.items():
             await self.store.ambiguous(link_id, candidates)
         await self.store.new(verdict.new)
+        await note(self.store.pool, mailbox, strays(verdict.strays, turn.installation))
         await self.store.adopted(mailbox)
         turn.lease.adopted = True
         log.info("mailbox.adopted", mailbox=mailbox, adopted=len(verdict.adopted), new=len(verdict.new),
-                 ambiguous=len(verdict.ambiguous))  # fmt: skip
+                 ambiguous=len(verdict.ambiguous), strays=len(verdict.strays))  # fmt: skip
 
     async def judge(self, links: Sequence[Adoptable], turn: Turn) -> Verdict:
         """List the calendar and decide, without changing anything (so also for a preview)."""
@@ -97,3 +100,13 @@ def mark_of(link: Adoptable, turn: Turn) -> str:
 def adopted_pairs(values: Values) -> dict[str, Any]:
     """Both halves are what the calendar shows."""
     return pairs(values, values)
+
+
+def strays(events: Sequence[Event], installation: str) -> list[Stray]:
+    """Read whose events these are; what another installation or nobody made is left alone."""
+    parts = ((event.id, key_parts(event.key or "")) for event in events)
+    return [
+        Stray(event_id, UUID(each[1]), each[2])
+        for event_id, each in parts
+        if each and each[0] == installation
+    ]

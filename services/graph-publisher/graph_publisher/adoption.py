@@ -46,6 +46,11 @@ class Found:
     by_look: dict[Fingerprint, list[Event]]
     by_exchange_id: dict[str, Event]
 
+    def ours(self) -> list[Event]:
+        """Give, per key, the one event that we created; copies by persons are theirs."""
+        originals = (min(events, key=_originality) for events in self.by_key.values())
+        return [event for event in originals if event.transaction_id is not None]
+
 
 @dataclass(slots=True)
 class Verdict:
@@ -55,6 +60,8 @@ class Verdict:
     ambiguous: dict[int, int] = field(default_factory=dict)
     """Link id -> how many events it could be."""
     new: list[int] = field(default_factory=list)
+    strays: list[Event] = field(default_factory=list)
+    """Events that we created and no link claims: what a lost state database left behind."""
 
 
 def window(links: Iterable[Adoptable]) -> tuple[datetime, datetime] | None:
@@ -101,6 +108,7 @@ def judge(
         else:
             verdict.adopted[link.id] = open_ones[0]
             taken.add(open_ones[0].id)
+    verdict.strays = [event for event in found.ours() if event.id not in taken]
     return verdict
 
 

@@ -327,3 +327,51 @@ async def test_a_killed_holders_create_is_settled_by_the_next(publisher: Publish
 
     assert attempt is not None
     assert publisher.subjects(ALICE) == ["Visit 1"]
+
+
+async def _lose_the_state(publisher: Publisher) -> None:
+    await publisher.pool.execute(
+        "TRUNCATE appointment, link, mailbox, transaction, attempt, once_ours, stray CASCADE"
+    )
+
+
+async def test_an_event_that_is_not_wanted_any_more_goes_after_the_state_was_lost(
+    publisher: Publisher,
+) -> None:
+    await publisher.plan(
+        changed(snapshot(1, ALICE)), changed(snapshot(2, ALICE)), changed(snapshot(3, ALICE))
+    )
+    await publisher.drain()
+    await _lose_the_state(publisher)
+    await publisher.plan(
+        changed(snapshot(1, BOB), 8, cause="replay"), changed(snapshot(2, ALICE), 8, cause="replay")
+    )
+    await publisher.drain()
+    before_it_is_known = publisher.subjects(ALICE)
+    await publisher.plan(deleted(snapshot(3), 9, cause="replay"))
+    while await publisher.planner.recompute(publisher.generation):
+        pass
+    await publisher.drain()
+
+    assert before_it_is_known in (["Visit 2", "Visit 3"], ["Visit 1", "Visit 2", "Visit 3"])
+    assert publisher.subjects(ALICE) == ["Visit 2"]
+    assert publisher.subjects(BOB) == ["Visit 1"]
+
+
+async def test_a_persons_copy_of_our_event_is_no_stray(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1, ALICE)), changed(snapshot(2, ALICE)))
+    await publisher.drain()
+    original = next(
+        event for event in publisher.calendars.events(ALICE) if event.values["subject"] == "Visit 1"
+    )
+    publisher.calendars.put(ALICE, original.values | {"subject": "my copy"}, key=original.key)
+    await _lose_the_state(publisher)
+    await publisher.plan(
+        deleted(snapshot(1), 8, cause="replay"), changed(snapshot(2, ALICE), 8, cause="replay")
+    )
+    await publisher.drain()
+    while await publisher.planner.recompute(publisher.generation):
+        pass
+    await publisher.drain()
+
+    assert publisher.subjects(ALICE) == ["Visit 2", "my copy"]

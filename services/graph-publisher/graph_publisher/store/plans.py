@@ -11,6 +11,7 @@ from uuid import UUID
 from common import db
 from common.messages import AppointmentChanged, AppointmentUnreadable, Snapshot
 from graph_publisher.deciding import Change, Decision, Link, Profiles
+from graph_publisher.store.strays import claim
 
 if TYPE_CHECKING:
     from common.db import Connection, Pool
@@ -60,7 +61,8 @@ class PlanStore:
             fresh = await _store(connection, newest, self.generation)
             stored = await _stored(connection, list(fresh), fresh)
             links, mailboxes = await self._write(connection, [(one, decide(one)) for one in stored])
-        return Planned(len(fresh), len(news) - len(fresh), links, mailboxes)
+            strays = await claim(connection, list(fresh))
+        return Planned(len(fresh), len(news) - len(fresh), links, (*mailboxes, *strays))
 
     async def recompute(self, generation: int, limit: int, decide: Decide) -> Planned:
         """Decide again for at most `limit` appointments of an older generation; each commit is progress."""
@@ -73,9 +75,11 @@ class PlanStore:
                 generation,
                 limit,
             )
-            stored = await _stored(connection, sorted((row["id"], row["guid"]) for row in rows), {})
+            keys = sorted((row["id"], row["guid"]) for row in rows)
+            stored = await _stored(connection, keys, {})
             links, mailboxes = await self._write(connection, [(one, decide(one)) for one in stored])
-        return Planned(len(rows), 0, links, mailboxes)
+            strays = await claim(connection, keys)
+        return Planned(len(rows), 0, links, (*mailboxes, *strays))
 
     async def _write(
         self, connection: Connection, decided: Sequence[tuple[Stored, Decision]]

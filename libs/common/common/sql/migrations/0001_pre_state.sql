@@ -42,6 +42,7 @@ CREATE TABLE appointment (
     PRIMARY KEY (id, guid)
 );
 CREATE INDEX appointment_generation ON appointment (generation);
+CREATE INDEX appointment_guid ON appointment (guid);
 CREATE INDEX appointment_deleted ON appointment (deleted_at) WHERE deleted_at IS NOT NULL;
 
 -- The calendar of a resource: its state, its leases, its place in the queue.
@@ -182,6 +183,17 @@ CREATE TABLE once_ours (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (mailbox, event_id)
 );
+
+-- Events that carry our property, found by a listing, that no link knows: what a lost state database left behind.
+CREATE TABLE stray (
+    mailbox          text NOT NULL,
+    event_id         text COLLATE "C" NOT NULL,
+    appointment_guid uuid NOT NULL,
+    resource_no      text NOT NULL,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (mailbox, event_id)
+);
+CREATE INDEX stray_appointment ON stray (appointment_guid);
 
 -- A note that an event of a mailbox must be looked at.
 CREATE TABLE look (
