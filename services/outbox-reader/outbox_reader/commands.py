@@ -58,11 +58,15 @@ def _schema_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--uninstall", action="store_true", help="print the SQL that takes everything out again"
     )
+    parser.add_argument(
+        "--preflight", action="store_true", help="print the check that a DBA runs before (SQL Server only)"
+    )
 
 
 async def _schema(_: None, arguments: Namespace) -> int:
     try:
-        sql = schema_command(cast("Dialect", arguments.dialect), arguments.mapping, arguments.uninstall)
+        dialect = cast("Dialect", arguments.dialect)
+        sql = schema_command(dialect, arguments.mapping, arguments.uninstall, arguments.preflight)
     except (Configuration, OSError) as error:
         sys.stderr.write(f"outbox-reader schema: {error}\n")
         return WRONG
