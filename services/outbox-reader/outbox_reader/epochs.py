@@ -22,6 +22,8 @@ from outbox_reader.records import Epoch, Identity, Witness
 
 log = structlog.get_logger(__name__)
 
+BEHIND = 2**62  # a planned version that no state database has: it must be filled again
+PATIENCE = 6  # notes that wait for one message to be planned
 MARGIN = timedelta(minutes=1)  # for clocks that differ, and for batches that were under way
 
 
@@ -67,6 +69,8 @@ class Epochs:
         self._met: tuple[int, UUID] | None = None
         self._witness: Witness | None = None
         self._published: Witness | None = None
+        self._candidate: Witness | None = None
+        self._patience = PATIENCE
 
     def changed(self) -> bool:
         """Whether the planning database was connected anew since the last check: it may be another one."""
@@ -85,18 +89,37 @@ class Epochs:
             self._published = Witness(told.appointment_id, told.appointment_guid, told.epoch, told.version)
 
     async def note(self) -> None:
-        """Tell both databases how far the other has come; called now and then."""
+        """Tell both databases how far the other has come; called now and then.
+
+        What was published before the last call has had time to be planned; where it was not, it gets more.
+        """
         published, epoch = self._published, await self.current()
         if published is None or published.epoch != epoch.number:
             return
         await self._state.note_published(published.epoch, published.version)
-        if self.lost.is_set() or not await self._state.has_planned(published):
-            return
-        if self._witness and not await self._state.has_planned(self._witness):
-            self._epoch = None  # planned before, and not any more: the next check finds out
-            return
-        await self._keeping.planned(published.version, await self._state.identity())
-        self._witness = published
+        if not self.lost.is_set() and not await self._went_back():
+            await self._note_planned(published)
+
+    async def _went_back(self) -> bool:
+        """Whether something was planned and is not any more.
+
+        Written down at once, as newer versions may hide it; the next check finds it, in whatever process.
+        """
+        if self._witness is None or await self._state.has_planned(self._witness):
+            return False
+        await self._keeping.planned(BEHIND, await self._state.identity())
+        self._epoch = None
+        return True
+
+    async def _note_planned(self, published: Witness) -> None:
+        candidate = self._candidate or published
+        if await self._state.has_planned(candidate):
+            await self._keeping.planned(candidate.version, await self._state.identity())
+            self._witness, self._candidate, self._patience = candidate, published, PATIENCE
+        elif self._patience > 1:
+            self._patience -= 1
+        else:
+            self._candidate, self._patience = published, PATIENCE
 
     async def still_lost(self) -> bool:
         """Look again: another reader may have made the loss good."""
@@ -135,7 +158,7 @@ class Epochs:
         if self._met is not None:
             since = self._checked_at - MARGIN
             self.replay_since = min(self.replay_since or since, since)
-        self._met, self._witness, self._published = met, None, None
+        self._met, self._witness, self._published, self._candidate = met, None, None, None
 
     async def _compare(self, identity: Identity, database: UUID, epoch: Epoch) -> None:
         """Find out whether the state database has what was planned before."""

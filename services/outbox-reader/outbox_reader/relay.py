@@ -37,7 +37,7 @@ class Outbox(Protocol):
     """The rows."""
 
     async def claim(self, token: UUID, limit: int, lease: int) -> list[OutboxRow]: ...
-    async def rivals(self, token: UUID) -> set[int]: ...
+    async def rivals(self) -> set[int]: ...
     async def done(self, token: UUID, version: int) -> int: ...
     async def release(self, token: UUID, ids: Iterable[int], delay: float) -> None: ...
     async def park(self, token: UUID, reasons: Mapping[int, str]) -> None: ...
@@ -129,10 +129,10 @@ class Relay:
 
     async def _ours(self, token: UUID, rows: list[OutboxRow]) -> list[OutboxRow]:
         """Give back what a concurrent reader holds too: never are two at work on one appointment."""
-        rivals = await self._outbox.rivals(token)
-        if not rivals:
-            return rows
+        rivals = await self._outbox.rivals()
         theirs = [row.id for row in rows if row.appointment_id in rivals]
+        if not theirs:
+            return rows
         await self._outbox.release(token, theirs, uniform(0.05, 0.5))  # noqa: S311 - no secret
         return [row for row in rows if row.appointment_id not in rivals]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from json import loads
 from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from common.messages import Snapshot
 
@@ -49,7 +49,7 @@ def parse(text: str, zone: tzinfo) -> Found:
     A local time that happens twice is taken as its first; one that the clock skips moves forward.
     """
     try:
-        raw: Any = loads(text)
+        raw: Any = from_json(text)
     except (TypeError, ValueError):
         return Unreadable("the snapshot is no JSON")
     if not isinstance(raw, dict):

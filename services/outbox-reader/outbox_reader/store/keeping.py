@@ -102,7 +102,8 @@ _IDENTITY: Final[Statement] = {
         CROSS JOIN sys.sequences AS q
         WHERE s.Id = 1 AND q.object_id = OBJECT_ID(N'exconn.Version')""",
     "postgresql": """
-        SELECT s.OutboxIdentity, s.StateDatabase, s.PlannedVersion, q.last_value
+        SELECT s.OutboxIdentity, s.StateDatabase, s.PlannedVersion,
+            CASE WHEN q.is_called THEN q.last_value ELSE q.last_value - 1 END
         FROM exconn.State AS s CROSS JOIN exconn.Version AS q
         WHERE s.Id = 1""",
 }
