@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import stack
 from demo import run, summary
@@ -31,8 +32,8 @@ def main() -> int:
         print(f"stopped {stopped} processes" if stopped else "no demo is running")
         return DONE
     try:
-        with run.claimed(options.folder):
-            return _demo(options, Table())
+        with run.claimed(options.folder) as claim:
+            return _demo(options, claim, Table())
     except (Trouble, stack.Missing, TimeoutError) as trouble:
         print(f"\n{trouble}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -53,11 +54,12 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _demo(options: argparse.Namespace, table: Table) -> int:
+def _demo(options: argparse.Namespace, claim: run.Claim, table: Table) -> int:
     began = time.monotonic()
     table.line("The Exchange connector for Dime.Scheduler: from the planning to the calendars", BOLD)
     world = World(options.folder, seed=options.seed, faults=not options.kind, tell=_progress(table))
     with world:
+        claim.note(world)
         result = asyncio.run(play(world, table))
         path = summary.write(options.folder, result.summary)
         tell(result, table)
@@ -89,24 +91,33 @@ def _verdict(result: Result, table: Table, path: Path, seconds: float) -> None:
 
 def _stay(world: World, table: Table) -> None:
     """Keeps everything running until Ctrl-C; raises Trouble where a process ends by itself."""
-    events = f"{world.graph}/_sim/mailboxes/alice@contoso.example/events"
+    planning = _without_password(world.planning_dsn)
     table.title("Everything keeps running; look around:")
     table.facts(
         {process.name: f"http://127.0.0.1:{process.ops_port}/metrics  /readyz" for process in world.processes}
         | {
-            "a calendar": f"curl --cacert {_short(Path(world.ca_file))} {events}",
-            "the planning": f"curl {world.dime}/_sim/appointments",
-            "its tables": f"psql {world.planning_dsn}",
-            "the state": f"psql {world.state_dsn}",
+            "Microsoft 365": f"{world.graph}/_sim/mailboxes",
+            "Dime.Scheduler": f"{world.dime}/_sim/appointments",
+            "its database": planning,
+            "the connector's": _without_password(world.state_dsn),
+            "RabbitMQ": _without_password(world.amqp_url),
             "logs": f"{_short(world.folder)}/*.log",
         }
     )
+    events = f"{world.graph}/_sim/mailboxes/alice@contoso.example/events"
     change = "UPDATE dbo.Appointments SET Subject = 'Changed by hand' WHERE Id = 1"
-    table.title("Change something yourself, and look at Alice's calendar:")
-    table.line(f'  psql {world.planning_dsn} -c "{change}"', indent="    ")
+    table.title("Change something in the planning, and look at Alice's calendar:")
+    table.command(f'psql {planning} -c "{change}"')
+    table.command(f"curl -s --cacert {_short(Path(world.ca_file))} {events}")
     table.line()
     table.line("Ctrl-C ends it.", BOLD)
     asyncio.run(guarded(world, asyncio.Event().wait()))
+
+
+def _without_password(address: str) -> str:
+    parts = urlsplit(address)
+    login, at, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=login.partition(":")[0] + at + host))
 
 
 def _short(path: Path) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -14,7 +14,7 @@ from demo.cast import CAST
 from demo.compare import Comparison
 from demo.doors import Doors
 from demo.processes import Trouble
-from demo.stage import HELD, Played, Stage
+from demo.stage import HELD, PATIENCE_S, Played, Stage
 from demo.state import State
 from demo.steps import Chapter
 from demo.story import CHAPTERS
@@ -24,7 +24,8 @@ from demo.wording import counted, lag, times
 from demo.world import SERVICES, World
 from simulators.dime.planner import Planner
 
-QUIET_WITHIN_S = 60.0
+Meanwhile = Callable[[World], Awaitable[None]]
+
 CHECK_EVERY_S = 0.25
 
 
@@ -37,8 +38,19 @@ class Result:
     requests: list[dict[str, Any]]
 
 
-async def play(world: World, table: Table) -> Result:
-    """Plays the story in a new world; raises Trouble where a process ends that should not."""
+async def play(
+    world: World,
+    table: Table,
+    *,
+    replicas: Mapping[str, int] | None = None,
+    meanwhile: Meanwhile | None = None,
+    patience_s: float = PATIENCE_S,
+) -> Result:
+    """Plays the story in a new world; raises Trouble where a process ends that should not.
+
+    `meanwhile` is what a chaos test does to the world while the story goes on: it begins when all services run, and is
+    waited for before the comparison. Nothing may take longer than `patience_s`.
+    """
     async with AsyncExitStack() as opened:
         stage = Stage(
             world,
@@ -46,8 +58,9 @@ async def play(world: World, table: Table) -> Result:
             await opened.enter_async_context(Doors.open(world.graph, world.ca_file, world.dime)),
             await opened.enter_async_context(State.open(world.state_dsn, world.planning_dsn)),
             next_monday(datetime.now(UTC).date()),
+            patience_s,
         )
-        return await guarded(world, _play(stage, table))
+        return await guarded(world, _play(stage, table, replicas or {}, meanwhile or _nothing))
 
 
 async def guarded(world: World, work: Any) -> Any:
@@ -74,10 +87,19 @@ def next_monday(today: date) -> date:
     return today + timedelta(days=7 - today.weekday())
 
 
-async def _play(stage: Stage, table: Table) -> Result:
+async def _nothing(_: World) -> None:
+    return
+
+
+async def _play(stage: Stage, table: Table, replicas: Mapping[str, int], meanwhile: Meanwhile) -> Result:
     inheritance = await prelude.prepare(stage)
-    await _begin(stage, table)
-    played = [each for chapter in CHAPTERS for each in await _chapter(chapter, stage, table)]
+    await _begin(stage, table, replicas)
+    disturbing = asyncio.create_task(meanwhile(stage.world))
+    try:
+        played = [each for chapter in CHAPTERS for each in await _chapter(chapter, stage, table)]
+        await disturbing
+    finally:
+        disturbing.cancel()
     comparison = await _quiet(stage, table)
     comparison.differences += await inheritance.faults(stage.doors)
     requests = await stage.doors.requests()
@@ -85,14 +107,14 @@ async def _play(stage: Stage, table: Table) -> Result:
     return Result(comparison, summarise(comparison, lags, requests), requests)
 
 
-async def _begin(stage: Stage, table: Table) -> None:
+async def _begin(stage: Stage, table: Table, replicas: Mapping[str, int]) -> None:
     """Installs the connector, starts it, and has it look for what was planned before."""
     world = stage.world
     await asyncio.to_thread(world.install)
     began = time.monotonic()
     table.line(f"starting {', '.join(SERVICES)} ...", indent="    ")
     for service in SERVICES:
-        await asyncio.to_thread(world.start, service, wait=False)
+        await asyncio.to_thread(world.start, service, replicas.get(service, 1), wait=False)
     await asyncio.to_thread(world.wait_until_ready)
     table.line(f"the connector runs, after {lag(time.monotonic() - began)}")
     await stage.command("outbox-reader", "backfill", "--from", str(stage.monday))
@@ -118,11 +140,11 @@ def _printing(table: Table) -> Callable[[asyncio.Task[Played]], None]:
 
 
 async def _quiet(stage: Stage, table: Table) -> Comparison:
-    """The comparison once nothing is left to be done, or after a minute as it then is."""
+    """The comparison once nothing is left to be done; as it is by then, where that takes too long."""
     table.line()
     table.line("comparing the planning with the calendars ...")
     await stage.look_at_planning()
-    deadline = time.monotonic() + QUIET_WITHIN_S
+    deadline = time.monotonic() + stage.patience_s
     while True:
         unfinished = await stage.state.unfinished(HELD)
         comparison = await stage.whole()
@@ -130,7 +152,7 @@ async def _quiet(stage: Stage, table: Table) -> Comparison:
             break
         await asyncio.sleep(0.2)
     if unfinished:
-        comparison.differences.append(f"not finished after {QUIET_WITHIN_S:.0f} s: {unfinished}")
+        comparison.differences.append(f"not finished after {stage.patience_s:.0f} s: {unfinished}")
     return comparison
 
 

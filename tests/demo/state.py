@@ -10,7 +10,10 @@ HELD_STATES = frozenset({"no mailbox", "no licence", "no access"})
 
 
 class State:
-    """Reads the state database, and the outbox in the planning database."""
+    """Reads the state database, and the outbox in the planning database.
+
+    The state database may be away or killed at any time: then nothing is held, planned, skipped or finished.
+    """
 
     def __init__(self, state: Any, planning: Any) -> None:
         self._state = state
@@ -27,8 +30,8 @@ class State:
 
     async def words(self, address: str) -> str:
         """The state of a mailbox in words; "unknown" before it was ever needed."""
-        found = await self._state.fetchval("SELECT state FROM mailbox WHERE address = $1", address)
-        return found or "unknown"
+        rows = await self._fetch("SELECT state FROM mailbox WHERE address = $1", address)
+        return rows[0]["state"] if rows else "unknown"
 
     async def is_held(self, address: str) -> bool:
         """Whether an administrator must do something before the mailbox can be written to."""
@@ -39,8 +42,9 @@ class State:
         waiting = await self._planning.fetchval(
             "SELECT count(*) FROM exconn.Outbox WHERE AppointmentId = $1 AND State < 2", appointment_id
         )
-        statement = "SELECT count(*) FROM appointment WHERE id = $1"
-        return not waiting and bool(await self._state.fetchval(statement, appointment_id))
+        return not waiting and bool(
+            await self._fetch("SELECT FROM appointment WHERE id = $1", appointment_id)
+        )
 
     async def is_skipped(self, appointment_id: int) -> bool:
         """Whether the last change of it was not sent, on purpose."""
@@ -57,17 +61,24 @@ class State:
             return f"{rows} rows in the outbox"
         if waiting := await self._unplanned():
             return f"{waiting} appointments that are published but not planned"
-        links = await self._state.fetchval(
-            "SELECT count(*) FROM link WHERE want_seq > done_seq AND frozen IS NULL AND mailbox <> ALL($1)",
-            list(held),
+        links = await self._fetch(
+            "SELECT FROM link WHERE want_seq > done_seq AND frozen IS NULL AND mailbox <> ALL($1)", list(held)
         )
-        return f"{links} links that wait for their calendar" if links else None
+        if links is None:
+            return "the state database does not answer"
+        return f"{len(links)} links that wait for their calendar" if links else None
 
     async def _unplanned(self) -> int:
         published = await self._planning.fetch(
             "SELECT AppointmentId AS id, max(Version) AS version FROM exconn.Outbox"
             " WHERE State = 2 AND AppointmentId IS NOT NULL GROUP BY AppointmentId"
         )
-        rows = await self._state.fetch("SELECT id, max(version) AS version FROM appointment GROUP BY id")
-        planned = {row["id"]: row["version"] for row in rows}
+        rows = await self._fetch("SELECT id, max(version) AS version FROM appointment GROUP BY id")
+        planned = {row["id"]: row["version"] for row in rows or ()}
         return sum(planned.get(row["id"], 0) < (row["version"] or 0) for row in published)
+
+    async def _fetch(self, statement: str, *parameters: object) -> list[Any] | None:
+        try:
+            return await self._state.fetch(statement, *parameters, timeout=5)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return None

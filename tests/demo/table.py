@@ -62,6 +62,10 @@ class Table:
                 )
                 self._write("\n      ".join([f"  {name}", *lines]))
 
+    def command(self, text: str) -> None:
+        """Something to be copied, so it is never wrapped."""
+        self._write(f"  {text}")
+
     def _row(self, verb: str, title: str, who: str, lagged: str, outcome: str) -> str:
         """On a narrow terminal the title and the names give way first, then the outcome has a line of its own."""
         free = self.width - VERB_WIDTH - LAG_WIDTH - 4

@@ -161,8 +161,10 @@ class World:
         self.planning_dsn = self._database(self._planning or stack.postgres())
         dime = self._simulate("dime", "--dsn", self.planning_dsn, "--kind")
         self._tell("looking for RabbitMQ")
-        self.amqp_url = stack.fresh_vhost(self._broker or stack.broker())
-        self._leaving.callback(stack.delete_vhost, self.amqp_url)
+        broker = self._broker or stack.broker()
+        vhost = broker.take(batch=1)
+        self.amqp_url = broker.url_of(vhost)
+        self._leaving.callback(broker.release, vhost)
         self._tell("starting the simulators of Microsoft 365 and Dime.Scheduler")
         self.graph, self.dime = graph.wait_for_address(), dime.wait_for_address()
         self.environment = environment.of_services(
