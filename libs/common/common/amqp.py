@@ -7,7 +7,8 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from time import perf_counter
+from functools import partial
+from time import monotonic, perf_counter
 from typing import Any, NoReturn, cast
 
 import aio_pika
@@ -43,6 +44,7 @@ class Broker:
     url: str
     name: str
     report: Report = lambda _: None
+    _troubles: dict[str, str] = field(default_factory=dict)
     _up: asyncio.Event = field(default_factory=asyncio.Event)
     _connection: AbstractConnection | None = None
     _channel: RawChannel | None = None
@@ -111,14 +113,17 @@ class Broker:
         seconds after the first; all are acked when it returns.
         """
         consumer = consuming.Consumer(queue, tuple(types), handler, batch, wait)
+        pause, longest = RECONNECT
         while True:
             connection = (await self._opened())[0]
+            began = monotonic()
             try:
                 async with _channel(connection) as channel:
-                    await consumer.run(channel)
+                    await consumer.run(channel, started=partial(self._tell, queue, None))
             except BROKER_ERRORS as error:
-                log.warning("consumer.lost", queue=queue, reason=describe(error))
-            await asyncio.sleep(RECONNECT[0])
+                self._tell(queue, f"{queue} cannot be consumed: {describe(error)}")
+            pause = RECONNECT[0] if monotonic() - began > longest else min(pause * 2, longest)
+            await asyncio.sleep(pause)
 
     async def _opened(self) -> tuple[AbstractConnection, RawChannel]:
         while self._connection is None or self._channel is None:
@@ -132,7 +137,7 @@ class Broker:
             try:
                 await self._hold()
                 pause = RECONNECT[0]
-            except BROKER_ERRORS as error:
+            except Exception as error:  # noqa: BLE001  (whatever it is, connecting again is the only way on)
                 self._lost(describe(error))
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
@@ -149,19 +154,26 @@ class Broker:
                 cast(RawChannel, await channel.get_underlay_channel()),
             )
             self._up.set()
-            self.report(None)
-            log.info("broker.connected")
+            self._tell(self.name, None)
             await channel.closed()
             self._lost("the connection was closed")
         finally:
             await _close(connection)
 
     def _lost(self, reason: str) -> None:
-        if self._up.is_set():
-            log.warning("broker.lost", reason=reason)
         self._up.clear()
         self._connection = self._channel = None
-        self.report(f"the broker is out of reach: {reason}")
+        self._tell(self.name, f"the broker is out of reach: {reason}")
+
+    def _tell(self, what: str, trouble: str | None) -> None:
+        """Log how connection or consumer are where that changed, and report the first trouble there is."""
+        if trouble is None:
+            log.info("broker.connected" if what == self.name else "consumer.started", name=what)
+            self._troubles.pop(what, None)
+        elif self._troubles.get(what) != trouble:
+            log.warning("broker.lost" if what == self.name else "consumer.lost", name=what, reason=trouble)
+            self._troubles[what] = trouble
+        self.report(next(iter(self._troubles.values()), None))
 
 
 @asynccontextmanager
@@ -173,6 +185,7 @@ async def connect(
     `name` is shown in RabbitMQ's list of connections. `report` is told None when connected, else why not.
     """
     broker = Broker(reveal(url), name, report)
+    report("the broker is not connected yet")
     keeper = asyncio.create_task(broker.keep())
     try:
         yield broker

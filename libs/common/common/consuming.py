@@ -21,6 +21,7 @@ from common.topology import TIMEOUT, declare_exchanges, declare_queue
 Handler = Callable[[list[Message]], Awaitable[None]]
 
 BACK_OFF = (0.2, 30.0)  # seconds between attempts of a handler that is hindered: first, longest
+MIN_PREFETCH = 10  # deliveries under way, so that small batches need not wait for each other
 HOLD = 600.0  # seconds after which hindered deliveries are given back; RabbitMQ closes the channel after 1800
 
 log = structlog.get_logger(__name__)
@@ -82,17 +83,17 @@ class Consumer:
     batch: int
     wait: float
 
-    async def run(self, channel: AbstractChannel) -> None:
-        """Declare, consume, and return when the channel is lost."""
+    async def run(self, channel: AbstractChannel, *, started: Callable[[], None]) -> None:
+        """Declare, consume, and return when the channel is lost; `started` is called once deliveries may come."""
         inbox = _Inbox()
         raw = await channel.get_underlay_channel()
         channel.close_callbacks.add(inbox.close)
         raw.on_consumer_cancel_callbacks.add(inbox.close)  # the queue was deleted, or its leader moved
         await declare_exchanges(channel)
         await declare_queue(channel, self.queue, self.types)
-        await channel.set_qos(prefetch_count=2 * self.batch, timeout=TIMEOUT)
+        await channel.set_qos(prefetch_count=max(MIN_PREFETCH, 2 * self.batch), timeout=TIMEOUT)
         await raw.basic_consume(self.queue, inbox.arrived.put, timeout=TIMEOUT)
-        log.info("consumer.started", queue=self.queue)
+        started()
         while deliveries := await inbox.collect(self.batch, self.wait):
             await _Batch(self, raw, inbox.lost).settle(deliveries)
 

@@ -92,7 +92,9 @@ async def _close(connections: Pool) -> None:
 def _away(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):  # one class for misuse and for a connection that was lost
         return "clos" in str(error)
-    if isinstance(error, asyncpg.InternalClientError):  # asyncpg's word where the server's last one came in between
+    if isinstance(
+        error, asyncpg.InternalClientError
+    ):  # asyncpg's word where the server's last one came in between
         return "cannot switch to state" in str(error)
     return isinstance(error, _AWAY)
 
@@ -129,7 +131,8 @@ async def current(pool: Pool) -> bool:
 
 
 async def watch(pool: Pool, report: Callable[[str | None], None]) -> NoReturn:
-    """Report every few seconds whether the database can be worked with: None, or why not."""
+    """Report, now and every few seconds, whether the database can be worked with: None, or why not."""
+    report("the state database was not reached yet")
     while True:
         try:
             report(None if await current(pool) else "migrations are missing: run python -m common.db")

@@ -83,5 +83,8 @@ def _route_standard_library(before: list[Any], renderer: Any, least: int, stream
         )
     )
     logging.basicConfig(handlers=[handler], level=max(least, logging.INFO), force=True)
-    for noisy in ("aio_pika", "aiormq", "aiohttp.access", "asyncio", "msal", "urllib3"):
+    for noisy in ("aio_pika", "aiohttp.access", "asyncio", "msal", "urllib3"):
         logging.getLogger(noisy).setLevel(max(least, logging.WARNING))
+    logging.getLogger("aiormq").setLevel(
+        logging.CRITICAL
+    )  # every lost connection with a traceback; amqp.py tells it

@@ -95,8 +95,11 @@ def _run(service: Service, command: Command | None, settings: Any, arguments: Na
         if command is None:
             return asyncio.run(_check(service, settings))
         return asyncio.run(_command(command, settings, arguments))
-    except SyncError as error:
-        sys.stderr.write(f"{service.name}: {error.code}: {masked(str(error))}\n")
+    except (SyncError, BaseExceptionGroup) as error:
+        cause = _cause(error)
+        if not isinstance(cause, SyncError):
+            raise
+        sys.stderr.write(f"{service.name}: {cause.code}: {masked(str(cause))}\n")
         return FAILED
     except KeyboardInterrupt:
         return FAILED
@@ -159,10 +162,17 @@ async def _finish(serving: asyncio.Future[Any], *, stopped: bool) -> int:
     with suppress(asyncio.CancelledError):
         error = serving.exception()
         if error is not None:
-            _tell(error)
+            _tell(_cause(error))
             return FAILED
     log.info("service.stopped")
     return DONE if stopped or not serving.cancelled() else FAILED
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The one error of a task group that only one task failed in; else the group itself."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _tell(error: BaseException) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from argparse import Namespace
 
 import structlog
 
@@ -24,6 +25,9 @@ async def serve(settings, ops) -> None:
             raise ZeroDivisionError("hush=1 password=hush")
         case "configuration":
             raise Configuration("no such thing", code="EXC-NO-PROFILE")
+        case "group":
+            async with asyncio.TaskGroup() as group:
+                group.create_task(say(settings, Namespace(word="transient")))
         case "port":
             raise OSError(5, "a disk of its own")
     log.info("work.started")

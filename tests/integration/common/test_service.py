@@ -148,6 +148,17 @@ def test_the_end_of_the_work_is_the_end_of_the_process(run, how, status) -> None
     assert events[-1] == ("service.stopped" if how == "ends" else "service.failed")
 
 
+def test_an_expected_failure_of_one_task_is_told_without_a_traceback(run) -> None:
+    running = run(EXCONN_TEST_HOW="group", PYTHONUNBUFFERED="1")
+    running.process.stdout.readline()  # service.started
+    assert running.process.stdout.readline() == "test transient\n"
+
+    line = running.until("service.failed")
+
+    assert (line["code"], line["reason"]) == ("EXC-BROKER-UNAVAILABLE", "amqp://guest:***@x is away")
+    assert "exception" not in line
+
+
 def test_a_defect_keeps_its_traceback_and_shows_no_secret(run) -> None:
     running = run(EXCONN_TEST_HOW="defect")
 
