@@ -51,7 +51,6 @@ class Previewer:
     store: PreviewStore
     calendars: Calendars
     settings: Settings
-    rate: float = RATE
 
     async def preview(self, address: str | None = None) -> list[Outlook]:
         """Look at all mailboxes with links that have no event, or at one; trouble with one stays with it."""
@@ -98,7 +97,7 @@ class Previewer:
             calendar=self.calendars.calendar(profile, waiting.address),
             lanes=LaneStore(pool, "preview"),
             attempts=AttemptStore(pool),
-            budget=Budget(self.rate, 1),
+            budget=Budget(RATE, 1),
             tuning=self.settings.publisher,
             installation=self.settings.installation,
             default_zone=self.settings.profiles[profile].time_zone,

@@ -122,7 +122,10 @@ async def release(store: MailboxStore, address: str, settings: Settings) -> int:
     if not await store.release(address):
         return _unknown(address)
     woken = await wake(settings, [address])
-    say(f"{address} is released" + ("" if woken else "; the broker is away, so it is found a little later"))
+    say(
+        f"{address} is released"
+        + ("" if woken else "; no publisher could be told, so it is found by the next sweep")
+    )
     return DONE
 
 

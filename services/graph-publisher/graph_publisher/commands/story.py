@@ -46,7 +46,8 @@ def _facts(row: Row) -> Iterable[str]:
         f"version {cell(row['version'])}, cause {cell(row['cause'])}, source {row['source']}"
     )
     for name, change in (row["changes"] or {}).items():
-        yield f"{name}: {_short(change.get('from'))} -> {_short(change.get('to'))}"
+        before, after = change.get("from"), _short(change.get("to"))
+        yield f"{name}: {after}" if before is None else f"{name}: {_short(before)} -> {after}"
     yield from row["notes"]
     if row["code"]:
         yield meaning(row["code"]) + (f" ({row['reason']})" if row["reason"] else "")
