@@ -129,8 +129,8 @@ def _put(place: Place, value: Any, name: str, found: Found) -> None:
         return
     try:
         text = Path(str(value)).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        found.faults.append(f"{name}: cannot read {value}: {_why(error)}")
+    except (OSError, ValueError) as error:  # without the value: it may be the secret itself, by mistake
+        found.faults.append(f"{name}: cannot read the file it names: {_why(error)}")
         found.unreadable.add(place.loc)
         text = "unreadable"
     found.put(place.loc, text, name)
@@ -147,17 +147,34 @@ def validate(cls: type[Settings], found: Found) -> Settings:
     try:
         settings = cls.model_validate(found.values)
     except ValidationError as error:
-        located = [(tuple(map(str, fault["loc"])), fault["type"], fault["msg"]) for fault in error.errors()]
-        faults = [_sentence(cls, found, *fault) for fault in located if fault[0] not in found.unreadable]
+        faults = _sentences(cls, found, error)
         raise SettingsFault(found.faults + faults) from None  # pydantic's own text could show a secret
     if found.faults:
         raise SettingsFault(found.faults)
     return settings
 
 
-def _sentence(cls: type[BaseModel], found: Found, loc: Loc, kind: str, message: str) -> str:
+def _sentences(cls: type[BaseModel], found: Found, error: ValidationError) -> list[str]:
+    """One sentence for each setting; pydantic has one for each type that a value could have had."""
+    problems: dict[Loc, list[str]] = {}
+    for fault in error.errors():
+        loc = _setting(found, tuple(map(str, fault["loc"])))
+        if loc not in found.unreadable:
+            problems.setdefault(loc, []).append("" if fault["type"] == "missing" else fault["msg"])
+    return [_sentence(cls, found, loc, messages) for loc, messages in problems.items()]
+
+
+def _setting(found: Found, loc: Loc) -> Loc:
+    """The setting that was given, without pydantic's path into its value."""
+    return next((loc[:end] for end in range(len(loc), 0, -1) if loc[:end] in found.origins), loc)
+
+
+def _sentence(cls: type[BaseModel], found: Found, loc: Loc, messages: list[str]) -> str:
     about = describe(cls, loc)
-    if kind == "missing":
+    if "" in messages:
         return f"{found.name(loc)}: is missing; {about}; or name a file that holds it in {variable(loc)}_FILE"
-    problem = message.removeprefix("Value error, ").replace("Input should", "should").replace("String", "it")
+    plain = (message.removeprefix("Value error, ").replace("Input should", "should") for message in messages)
+    problem = ", or ".join(message.replace("String should", "should") for message in plain)
+    if not loc:
+        return problem
     return f"{found.name(loc)}: {problem}" + (f" ({about})" if about else "")

@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Literal, Self
 
 import pytest
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from common.settings import PUBLIC, CommonSettings, Profile, Section, SettingsFault, load, reveal
 
@@ -22,12 +23,19 @@ PROFILE = {
 
 class Tuning(Section):
     lanes: int = Field(50, ge=1, description="mailboxes worked on at once")
+    reminder: int | Literal["off"] = 15
 
 
 class Settings(CommonSettings):
     profiles: dict[str, Profile] = Field(default_factory=dict)
     publisher: Tuning = Tuning()
     retry_job_cron_expression: str = ""
+
+    @model_validator(mode="after")
+    def _lanes_suffice(self) -> Self:
+        if self.publisher.lanes > 1000:
+            raise ValueError("more lanes than anybody has mailboxes")
+        return self
 
 
 def faults(environ: dict[str, str]) -> list[str]:
@@ -128,6 +136,17 @@ def test_a_missing_setting_is_told_with_its_meaning_and_both_ways_to_give_it() -
     assert told.endswith("EXCONN_AMQP_URL_FILE")
 
 
+def test_a_value_of_no_possible_type_is_one_fault() -> None:
+    (told,) = faults(NEEDED | {"EXCONN_PUBLISHER__REMINDER": "soon"})
+
+    assert told.startswith("EXCONN_PUBLISHER__REMINDER: should be a valid integer")
+    assert "'off'" in told
+
+
+def test_a_fault_of_the_whole_stands_for_itself() -> None:
+    assert faults(NEEDED | {"EXCONN_PUBLISHER__LANES": "1001"}) == ["more lanes than anybody has mailboxes"]
+
+
 def test_a_mistyped_name_gets_a_hint() -> None:
     assert faults(NEEDED | {"EXCONN_INSTALATION": "x"}) == [
         "EXCONN_INSTALATION: is no setting; did you mean INSTALLATION?"
@@ -144,10 +163,11 @@ def test_no_fault_tells_a_secret() -> None:
             "EXCONN_PROFILES__CONTOSO__CERTIFICATE": "hush-4",
             "EXCONN_PROFILES__CONTOSO__LOGIN_URL": "https://u:hush-5@x",
             "EXCONN_OPS_PORT": "hush-6",
+            "EXCONN_LOG_LEVEL_FILE": "hush-7",
         }
     )
 
-    assert len(told) == 5
+    assert len(told) == 6
     assert "hush" not in " ".join(told)
 
 
