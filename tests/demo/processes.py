@@ -34,15 +34,15 @@ class Process:
         self.popen = stack.start(self.name, self.command, env=self.environment, log=self.log)
 
     def stop(self) -> None:
-        if self.popen:
-            stack.stop(self.popen)
-            self.popen = None
+        popen, self.popen = self.popen, None  # first, so that nobody takes it for one that ended by itself
+        if popen:
+            stack.stop(popen)
 
     def kill(self) -> None:
         """SIGKILL, as if its machine had lost power."""
-        if self.popen:
-            stack.kill(self.popen)
-            self.popen = None
+        popen, self.popen = self.popen, None
+        if popen:
+            stack.kill(popen)
 
     def ask_to_stop(self) -> None:
         """SIGTERM, without waiting."""
@@ -51,7 +51,8 @@ class Process:
 
     def check(self) -> None:
         """Raises Trouble where it ended by itself."""
-        if self.popen and (status := self.popen.poll()) is not None:
+        popen = self.popen
+        if popen and (status := popen.poll()) is not None:
             words = "\n".join(f"    {line}" for line in last_words(self.log))
             raise Trouble(
                 f"{self.name} ended by itself, exit status {status}. Its last words ({self.log}):\n{words}"

@@ -49,16 +49,20 @@ def test_the_story_ends_with_planning_and_calendars_equal(tmp_path):
     assert processes_of(playing.pid) == []
 
 
-def test_a_demo_that_is_told_to_stop_leaves_nothing_running(tmp_path):
-    playing = demo(tmp_path, "--kind")
-    await_service("dashboard-api", tmp_path, playing)
-    started = processes_of(playing.pid)
-    playing.send_signal(signal.SIGTERM)
-    told, _ = playing.communicate(timeout=PATIENCE_S)
+def test_a_demo_has_its_folder_for_itself_and_leaves_nothing_running(tmp_path):
+    first = demo(tmp_path, "--kind")
+    await_service("dashboard-api", tmp_path, first)
+    started = processes_of(first.pid)
+    second = demo(tmp_path, "--kind")
+    refused, _ = second.communicate(timeout=PATIENCE_S)
+    first.terminate()
+    told, _ = first.communicate(timeout=PATIENCE_S)
 
+    assert second.returncode == 1
+    assert "a demo runs already" in refused
     assert len(started) > 5
     assert [pid for pid in started if ledger.is_running(pid)] == []
-    assert "Traceback" not in told
+    assert "Traceback" not in told + refused
 
 
 def test_stop_ends_what_a_killed_demo_left_running(tmp_path):
@@ -89,18 +93,6 @@ def test_a_service_that_dies_is_named_with_its_last_words(tmp_path):
     assert "scheduler-1 ended by itself, exit status -9" in told
     assert "service.started" in told
     assert "Traceback" not in told
-
-
-def test_two_demos_do_not_share_a_folder(tmp_path):
-    first = demo(tmp_path, "--kind")
-    await_service("dashboard-api", tmp_path, first)
-    second = demo(tmp_path, "--kind")
-    told, _ = second.communicate(timeout=PATIENCE_S)
-    first.terminate()
-    first.communicate(timeout=PATIENCE_S)
-
-    assert second.returncode == 1
-    assert "make stop" in told
 
 
 def await_service(service: str, folder: Path, playing: subprocess.Popen[str]) -> None:
