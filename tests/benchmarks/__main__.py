@@ -8,12 +8,12 @@ from pathlib import Path
 from types import ModuleType
 
 import stack
-from benchmarks import lanes, reader
+from benchmarks import lag, lanes, memory, reader
 from benchmarks.report import Report, machine, table, write
 from common import logging
 from stack.ledger import VAR
 
-BENCHMARKS: dict[str, ModuleType] = {"reader": reader, "lanes": lanes}
+BENCHMARKS: dict[str, ModuleType] = {"reader": reader, "lanes": lanes, "lag": lag, "memory": memory}
 SIZES = ("full", "quick", "smoke")
 
 
@@ -27,7 +27,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=BENCHMARKS, help="this one; may be repeated")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_const", dest="size", const="quick", help="smaller numbers")
-    size.add_argument("--smoke", action="store_const", dest="size", const="smoke", help="only see that it runs")
+    size.add_argument(
+        "--smoke", action="store_const", dest="size", const="smoke", help="only see that it runs"
+    )
     parser.add_argument("--into", type=Path, default=VAR / "bench", help="folder of the reports (var/bench)")
     parser.set_defaults(size="full")
     return parser.parse_args(argv)

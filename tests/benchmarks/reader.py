@@ -99,7 +99,7 @@ async def _measure(size: Size, planning: str, state: str, url: str, tell) -> Rep
             plain.append(await _fetched(bench, PLAIN, size.rows))
             snapshots.append(await _fetched(bench, SNAPSHOTS, size.rows))
             tell(f"round {number + 1}: {ours[-1]:,.0f} rows/s, publishing alone {publishing[-1]:,.0f}/s")
-        slower = ratio(ours, min(publishing, plain, key=lambda each: middle(each)))
+        slower = ratio(ours, min(publishing, plain, key=middle))
         notes = []
         if slower < SHARE:
             found = await profiling.profiled(_relayed(bench, size.rows))
@@ -129,7 +129,9 @@ async def _relayed(bench: Bench, rows: int) -> float:
     """Rows per second from the planner's commit to the last confirm."""
     await _empty(bench.url)
     bench.confirmed.expect(rows)
-    await bench.planner.execute("UPDATE dbo.Appointments SET Importance = 1 - Importance WHERE Id <= $1", rows)
+    await bench.planner.execute(
+        "UPDATE dbo.Appointments SET Importance = 1 - Importance WHERE Id <= $1", rows
+    )
     started = time.perf_counter()
     bench.relay.wake()
     async with asyncio.timeout(300):
