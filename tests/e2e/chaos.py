@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -235,12 +235,12 @@ async def strike(victims: Sequence[Victim], day: Day, rng: random.Random) -> Non
         await asyncio.to_thread(victim.revive)
 
 
-async def havoc(scene: Scene, victims: Sequence[Victim], rng: random.Random, changes: int) -> None:
-    """A day of at least so many changes, on which all of this happens."""
-    striking = asyncio.create_task(strike(victims, scene.day, rng))
+async def havoc(scene: Scene, changes: int, *disasters: Coroutine[Any, Any, None]) -> None:
+    """A day of at least so many changes, which lasts until all these disasters have happened."""
+    happening = asyncio.gather(*disasters)
     try:
-        await scene.guarded(scene.day.work(changes, striking.done))
-        await striking
+        await scene.guarded(scene.day.work(changes, happening.done))
+        await happening
     finally:
-        striking.cancel()
-        await asyncio.gather(striking, return_exceptions=True)
+        happening.cancel()
+        await asyncio.gather(happening, return_exceptions=True)
