@@ -1,5 +1,6 @@
 """One process of the connector or one simulator: start it, wait for it, kill it, and read its last words."""
 
+import contextlib
 import json
 import subprocess
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import stack
 
 PATIENCE_S = 60
+STOP_S = 40  # more than a service gives its own work to end
 LAST_LINES = 8
 
 
@@ -29,25 +31,34 @@ class Process:
     log: Path
     ops_port: int = 0
     popen: subprocess.Popen | None = None
+    asked: bool = False
+    """Whether it was asked to stop."""
 
     def start(self) -> None:
+        self.asked = False
         self.popen = stack.start(self.name, self.command, env=self.environment, log=self.log)
 
-    def stop(self) -> None:
+    def ask_to_stop(self) -> None:
+        """SIGTERM, without waiting; once, because a second one would end a service at once."""
+        if self.popen and not self.asked:
+            self.asked = True
+            self.popen.terminate()
+
+    def stop(self) -> int | None:
+        """SIGTERM, and SIGKILL where that does not help; the exit status."""
+        self.ask_to_stop()
         popen, self.popen = self.popen, None  # first, so that nobody takes it for one that ended by itself
-        if popen:
-            stack.stop(popen)
+        if popen is None:
+            return None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            popen.wait(STOP_S)
+        return stack.kill(popen)
 
     def kill(self) -> None:
         """SIGKILL, as if its machine had lost power."""
         popen, self.popen = self.popen, None
         if popen:
             stack.kill(popen)
-
-    def ask_to_stop(self) -> None:
-        """SIGTERM, without waiting."""
-        if self.popen and self.popen.poll() is None:
-            self.popen.terminate()
 
     def check(self) -> None:
         """Raises Trouble where it ended by itself."""

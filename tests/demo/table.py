@@ -76,11 +76,14 @@ class Table:
         row += f"{lagged:>{LAG_WIDTH}}  "
         if len(row) + len(outcome) <= self.width:
             return row + outcome
-        rest = self.width - len(row)
-        if rest >= 18:
-            first, *more = textwrap.wrap(outcome, rest, break_on_hyphens=False)
-            return "\n".join([row + first, *(" " * len(row) + each for each in more)])
-        return f"{row.rstrip()}\n{'':{VERB_WIDTH + 2}}{outcome}"
+        rest, indent = self.width - len(row), " " * len(row)
+        if rest < 18:
+            row, rest, indent = (
+                f"{row.rstrip()}\n{'':{VERB_WIDTH + 2}}",
+                self.width - VERB_WIDTH - 2,
+                " " * (VERB_WIDTH + 2),
+            )
+        return row + f"\n{indent}".join(textwrap.wrap(outcome, rest, break_on_hyphens=False))
 
     def _write(self, text: str, colour: str | None = None) -> None:
         if colour and self._colours:
