@@ -146,6 +146,8 @@ async def test_a_second_retry_changes_nothing(publisher, shell):
 async def test_two_who_retry_at_once_get_one_transaction(publisher):
     failures = [await failed(publisher, appointment=number) for number in (1, 2, 3)]
     store = RetryStore(publisher.pool, "test")
+    async with publisher.pool.acquire(), publisher.pool.acquire(), publisher.pool.acquire():
+        """So that all three are connected when they begin."""
 
     told = await asyncio.gather(
         *(store.again(order, resend=False, bulk=False) for order in (failures, failures[::-1], failures))
