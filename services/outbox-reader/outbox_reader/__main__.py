@@ -36,9 +36,8 @@ async def serve(settings: Settings, ops: Ops) -> None:
         outbox, keeping, state = Outbox(planning_database), Keeping(planning_database), State(pool)
         planning = Planning(planning_database, settings.zone)
         epochs = Epochs(keeping, state, lambda: planning_database.connects, tuning.check_every_s)
-        relay = Relay(
-            outbox, planning, epochs, partial(broker.publish_all, timeout=tuning.publish_timeout_s), tuning
-        )
+        publish = partial(broker.publish_all, timeout=tuning.publish_timeout_s)
+        relay = Relay(outbox, planning, epochs, publish, tuning, lambda: broker.connected)
         backfill = Backfill(planning, outbox, state, tuning.absent_apart_s)
         handler = partial(requeue, outbox=outbox, state=state, wake=relay.wake)
         recover = partial(upkeep.recover, epochs, keeping, backfill, state.recovering, tuning.recover_days)

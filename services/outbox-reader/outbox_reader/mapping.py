@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from common.messages import Action, AppointmentChanged, AppointmentUnreadable, Snapshot
@@ -15,8 +15,7 @@ from outbox_reader.records import OutboxRow
 _RANK: Final[dict[str, int]] = {"change": 3, "replay": 2, "backfill": 1, "reconcile": 0}
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(NamedTuple):
     """All claimed rows of one appointment."""
 
     appointment_id: int
@@ -68,6 +67,9 @@ def folds(rows: Iterable[OutboxRow], reading: Reading) -> Iterator[Fold]:
     for row in rows:
         by_id[row.appointment_id].append(row)
     for number, own in by_id.items():
+        if len(own) == 1 and own[0].guid:  # most of them
+            yield Fold(number, own[0].guid, own)
+            continue
         named = {row.guid for row in own if row.guid}
         nameless = any(row.guid is None for row in own)
         if len(named) == 1 and not nameless:

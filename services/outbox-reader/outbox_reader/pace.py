@@ -21,11 +21,6 @@ class Pace:
         self._held = False
         self._awake = asyncio.Event()
 
-    @property
-    def next_hold(self) -> float:
-        """What the pause after one more trouble will be."""
-        return min(max(2 * self.hold, FIRST_HOLD), self._longest_hold)
-
     def wake(self) -> None:
         """End the pause, unless it is one after trouble."""
         self._awake.set()
@@ -40,7 +35,7 @@ class Pace:
 
     def hindered(self) -> None:
         """Something is in trouble: the next pause is longer than the last such."""
-        self.hold, self._held = self.next_hold, True
+        self.hold, self._held = min(max(2 * self.hold, FIRST_HOLD), self._longest_hold), True
 
     async def wait(self) -> None:
         """Pause as long as is due."""

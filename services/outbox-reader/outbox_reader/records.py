@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from common.messages import Action, Cause
@@ -12,8 +13,7 @@ Key = tuple[int, UUID | None]
 """An appointment's id and guid; without a guid, whatever is found under the id."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """A claimed row: something happened to this appointment.
 
     `guid` is None where only the id was known to the trigger (an assignment changed).

@@ -29,6 +29,7 @@ from outbox_reader.settings import Tuning
 log = structlog.get_logger(__name__)
 
 GRACE = 20.0  # seconds for batches under way to end when the service stops
+TRIES = 3  # attempts at an appointment that a defect keeps from being told
 
 Publish = Callable[[Sequence[Message]], Awaitable[list[Transient | None]]]
 
@@ -62,13 +63,22 @@ class Relay:
     """Works off the outbox until cancelled; any number of them, in any number of processes, may run at once."""
 
     def __init__(
-        self, outbox: Outbox, planning: Planning, epochs: Epochs, publish: Publish, tuning: Tuning
+        self,
+        outbox: Outbox,
+        planning: Planning,
+        epochs: Epochs,
+        publish: Publish,
+        tuning: Tuning,
+        connected: Callable[[], bool] = lambda: True,
     ) -> None:
+        """Nothing is claimed while the broker is not `connected`."""
         self._outbox = outbox
         self._planning = planning
         self._epochs = epochs
         self._publish = publish
         self._tuning = tuning
+        self._connected = connected
+        self._careful = 0
         self._pace = Pace(tuning.poll_min_s, tuning.poll_max_s, tuning.retry_max_s)
         self._places = asyncio.Semaphore(tuning.batches)
         self._under_way: set[asyncio.Task[None]] = set()
@@ -92,8 +102,11 @@ class Relay:
         started, token = perf_counter(), uuid4()
         rows: list[OutboxRow] = []
         try:
-            await self._epochs.current()
-            rows = await self._outbox.claim(token, self._tuning.batch_size, self._tuning.lease_s)
+            if self._connected():
+                await self._epochs.current()
+                rows = await self._claimed(token)
+            else:
+                self._pace.hindered()
         except Exception as error:  # noqa: BLE001 - told, and tried again: a defect must not end the relay
             self._hindered("claim.failed", error)
         finally:
@@ -104,6 +117,19 @@ class Relay:
             task = asyncio.create_task(self._batch(token, rows, started))
             self._under_way.add(task)
             task.add_done_callback(self._ended)
+
+    async def _claimed(self, token: UUID) -> list[OutboxRow]:
+        """Claim; when stopped meanwhile, give back at once what was claimed. After a defect one by one."""
+        limit = 1 if self._careful else self._tuning.batch_size
+        self._careful = max(0, self._careful - 1)
+        claiming = asyncio.create_task(self._outbox.claim(token, limit, self._tuning.lease_s))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await asyncio.wait([claiming], timeout=GRACE)
+            if claiming.done() and not claiming.exception():
+                await self._give_back(token, claiming.result(), 0)
+            raise
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
@@ -119,13 +145,24 @@ class Relay:
     async def _batch(self, token: UUID, rows: list[OutboxRow], started: float) -> None:
         try:
             rows = await self._ours(token, rows)
-            await self._tell(token, rows)
+            if rows:
+                await self._tell(token, rows)
         except Exception as error:  # noqa: BLE001 - as above; the rows come back
             self._hindered("batch.failed", error, rows=len(rows))
             metrics.ROWS.labels("failed").inc(len(rows))
+            if not isinstance(error, SyncError):
+                await self._isolate(token, rows, error)
             await self._give_back(token, rows, self._pace.hold)
         else:
             metrics.BATCH_SECONDS.observe(perf_counter() - started)
+
+    async def _isolate(self, token: UUID, rows: list[OutboxRow], error: Exception) -> None:
+        """A defect that one appointment brings out must not stop the others: it is found, and put aside."""
+        alone = len({row.appointment_id for row in rows}) == 1
+        if not alone:
+            self._careful = len(rows)
+        elif min(row.attempts for row in rows) >= TRIES:
+            await self._outbox.park(token, {row.id: f"defect: {type(error).__name__}" for row in rows})
 
     async def _ours(self, token: UUID, rows: list[OutboxRow]) -> list[OutboxRow]:
         """Give back what a concurrent reader holds too: never are two at work on one appointment."""
@@ -154,16 +191,20 @@ class Relay:
     async def _settle(
         self, token: UUID, version: int, told: Told, outcomes: Sequence[Transient | None]
     ) -> Transient | None:
-        """Release what was not confirmed, park what is unreadable, and mark the rest as done."""
-        unsent = [row.id for rows, failed in zip(told.rows, outcomes, strict=True) if failed for row in rows]
+        """Release what was not confirmed, park what is unreadable, and mark the rest as done.
+
+        Gives the reason where nothing at all was confirmed: then it is the broker, not a message.
+        """
+        unsent = [row for rows, failed in zip(told.rows, outcomes, strict=True) if failed for row in rows]
         if unsent:
-            await self._outbox.release(token, unsent, self._pace.next_hold)
+            delay = 0.0 if all(outcomes) else _patience(unsent)
+            await self._outbox.release(token, [row.id for row in unsent], delay)
         if told.later:
             await self._outbox.release(token, [row.id for row in told.later], _patience(told.later))
         if told.unreadable:
             await self._outbox.park(token, told.unreadable)
         await self._outbox.done(token, version)
-        return next((failed for failed in outcomes if failed), None)
+        return next(iter(outcomes), None) if all(outcomes) else None
 
     def _measure(self, told: Told, outcomes: Sequence[Transient | None]) -> None:
         now = datetime.now(UTC)
@@ -198,5 +239,5 @@ class Relay:
 
 
 def _patience(rows: Sequence[OutboxRow]) -> float:
-    """Seconds until a locked row is tried again."""
+    """Seconds until rows are tried again that were hindered by themselves."""
     return min(60.0, 0.5 * 2.0 ** min(10, max(row.attempts for row in rows)))

@@ -7,6 +7,7 @@ import pytest
 
 from common.errors import Configuration, Transient
 from outbox_reader.expanding import expand_all
+from outbox_reader.mapping import tell
 
 from .conftest import HOUR, START, TUNING, Broker, eventually
 
@@ -358,3 +359,73 @@ async def lock_in_view(sql):
 
 async def told(reader, number):
     return number in reader.broker.newest()
+
+
+async def test_a_defect_that_one_appointment_brings_out_stops_no_other(build, planner, sql, monkeypatch):
+    reader = await build()
+    numbers = [await planner.add_appointment(f"A{n}", START, START + HOUR) for n in range(5)]
+
+    def defect(rows, *args):
+        if any(row.appointment_id == numbers[2] for row in rows):
+            raise ZeroDivisionError
+        return tell(rows, *args)
+
+    monkeypatch.setattr("outbox_reader.relay.tell", defect)
+    await reader.drain()
+
+    assert set(reader.broker.newest()) == set(numbers) - {numbers[2]}
+    assert await sql.fetch("SELECT AppointmentId, Reason FROM exconn.Outbox WHERE State = 3") == [
+        (numbers[2], "defect: ZeroDivisionError")
+    ]
+
+
+async def test_what_was_claimed_while_it_was_stopped_is_given_back(build, planner, sql):
+    reader = await build()
+    await planner.add_appointment("A", START, START + HOUR)
+    task = asyncio.create_task(reader.relay._claimed(uuid4()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert task.cancelled()
+    assert await sql.fetchval("SELECT count(*) FROM exconn.Outbox WHERE State = 1") == 0
+
+
+async def test_what_is_under_way_is_finished_when_the_relay_stops(build, planner, sql):
+    entered, go = asyncio.Event(), asyncio.Event()
+
+    async def hold():
+        entered.set()
+        await go.wait()
+
+    reader = await build(Broker(before=hold))
+    await planner.add_appointment("A", START, START + HOUR)
+    task = asyncio.create_task(reader.relay.run())
+    await entered.wait()
+    task.cancel()
+    go.set()
+    await asyncio.wait([task])
+
+    assert (
+        await sql.fetchval("SELECT count(*) FROM exconn.Outbox WHERE State = 2 AND Version IS NOT NULL") == 1
+    )
+
+
+async def test_nothing_is_claimed_while_the_broker_is_away(build, planner):
+    reader = await build()
+    await planner.add_appointment("A", START, START + HOUR)
+    there = False
+    reader.relay._connected = lambda: there
+
+    async with reader.running():
+        await asyncio.sleep(0.3)
+        assert [(d.state, d.rows) for d in await reader.keeping.depths() if d.priority == 0] == [(0, 1)]
+        there = True
+        await eventually(lambda: idle_but_shared(reader))
+
+    assert len(reader.broker.changed) == 1
+
+
+async def idle_but_shared(reader):
+    return not any(depth.priority == 0 for depth in await reader.keeping.depths())

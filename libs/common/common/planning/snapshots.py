@@ -27,6 +27,8 @@ class Unreadable:
 
 Found = Snapshot | Unreadable
 
+LONGEST = 4_000_000  # characters; the broker closes the connection of whoever sends much more
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -48,6 +50,8 @@ def parse(text: str, zone: tzinfo) -> Found:
 
     A local time that happens twice is taken as its first; one that the clock skips moves forward.
     """
+    if text and len(text) > LONGEST:
+        return Unreadable(f"the snapshot is longer than {LONGEST} characters")
     try:
         raw: Any = from_json(text)
     except (TypeError, ValueError):

@@ -39,10 +39,13 @@ _REPLAY: Final[Statement] = {
             AND o.DoneAt >= CAST(? AS datetime2(3)) AND ISNULL(o.Version, 0) > CAST(? AS bigint)
         ORDER BY o.Id;
         INSERT INTO exconn.Outbox (AppointmentId, AppointmentGuid, Action, Cause, Priority)
-        SELECT p.AppointmentId, p.AppointmentGuid, MIN(p.Action), 'replay', 1
+        SELECT p.AppointmentId, p.AppointmentGuid, p.Action, 'replay', 1
         FROM @page AS p
-        WHERE p.AppointmentId IS NOT NULL
-        GROUP BY p.AppointmentId, p.AppointmentGuid;
+        WHERE p.AppointmentId IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM @page AS later
+            WHERE later.AppointmentId = p.AppointmentId AND later.Id > p.Id AND (
+                later.AppointmentGuid = p.AppointmentGuid
+                OR (later.AppointmentGuid IS NULL AND p.AppointmentGuid IS NULL)));
         SET NOCOUNT OFF;
         SELECT COUNT(*) AS Replayed, MAX(p.Id) AS Last FROM @page AS p;""",
     "postgresql": """
@@ -55,10 +58,11 @@ _REPLAY: Final[Statement] = {
             LIMIT 1000
         ), again AS (
             INSERT INTO exconn.Outbox (AppointmentId, AppointmentGuid, Action, Cause, Priority)
-            SELECT page.AppointmentId, page.AppointmentGuid, min(page.Action), 'replay', 1
+            SELECT DISTINCT ON (page.AppointmentId, page.AppointmentGuid)
+                page.AppointmentId, page.AppointmentGuid, page.Action, 'replay', 1
             FROM page
             WHERE page.AppointmentId IS NOT NULL
-            GROUP BY page.AppointmentId, page.AppointmentGuid
+            ORDER BY page.AppointmentId, page.AppointmentGuid, page.Id DESC
         )
         SELECT count(*), max(Id) FROM page""",
 }

@@ -298,14 +298,14 @@ class Outbox:
 def _row(row: Row) -> OutboxRow:
     number, appointment, guid, action, cause, request, created, attempts = row
     return OutboxRow(
-        id=int(number),
-        appointment_id=int(appointment),
-        guid=guid and _guid(guid),
-        action=action,
-        cause=cause,
-        request_id=request and _guid(request),
-        created_at=created.replace(tzinfo=UTC),
-        attempts=attempts,
+        int(number),
+        int(appointment),
+        guid and _guid(guid),
+        action,
+        cause,
+        request and _guid(request),
+        created.replace(tzinfo=UTC),
+        attempts,
     )
 
 
