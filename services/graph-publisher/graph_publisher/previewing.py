@@ -11,7 +11,7 @@ from uuid import UUID
 from common.errors import Configuration, SyncError
 from common.graph.protocol import Calendars
 from common.zones import zone
-from graph_publisher.adopting import AT_ONCE, Adopter
+from graph_publisher.adopting import AT_ONCE, Adopter, strays
 from graph_publisher.adoption import Adoptable
 from graph_publisher.budget import Budget
 from graph_publisher.settings import Settings
@@ -36,6 +36,8 @@ class Outlook:
     adopt: list[Adoptable] = field(default_factory=list)
     ask: list[tuple[Adoptable, int]] = field(default_factory=list)
     """With the number of events that it could be."""
+    left_behind: int = 0
+    """Events of ours that no link claims: removed where their appointment is known not to want them."""
     fault: SyncError | None = None
 
     @property
@@ -75,11 +77,14 @@ class Previewer:
         except SyncError as error:
             outlook.fault = error
 
-    async def _judge(self, outlook: Outlook, links: Sequence[Adoptable]) -> None:
+    async def _judge(self, outlook: Outlook, open_links: Sequence[tuple[Adoptable, bool]]) -> None:
         turn = self._turn(outlook.waiting)
         turn.lease.time_zone = await _time_zone(turn)
-        verdict = await Adopter(AdoptionStore(self.store.pool)).judge(links, turn)
-        new = set(verdict.new)
+        asking = [link for link, asks in open_links if asks]
+        verdict = await Adopter(AdoptionStore(self.store.pool)).judge(asking, turn)
+        outlook.left_behind = len(strays(verdict.strays, turn.installation))
+        links = [link for link, _ in open_links]
+        new = {*verdict.new, *(link.id for link, asks in open_links if not asks)}
         outlook.create = [link for link in links if link.id in new]
         outlook.adopt = [link for link in links if link.id in verdict.adopted]
         outlook.ask = [(link, verdict.ambiguous[link.id]) for link in links if link.id in verdict.ambiguous]

@@ -83,6 +83,19 @@ async def test_a_preview_comes_true(publisher, shell):
     )
 
 
+async def test_what_was_planned_after_the_first_sync_takes_over_nothing(publisher, shell):
+    await publisher.plan(changed(snapshot(1)))
+    await publisher.drain()
+    person(publisher, ALICE, "Visit 2")
+    await publisher.plan(changed(snapshot(2)))
+
+    _, seen = await shell.json("preview")
+    await publisher.drain()
+
+    assert (seen["totals"]["create"], seen["totals"]["adopt"]) == (1, 0)
+    assert publisher.subjects(ALICE) == ["Visit 1", "Visit 2", "Visit 2"]
+
+
 @pytest.mark.parametrize("outbound", [True, False])
 async def test_what_ended_before_the_cut_off_date_is_counted_as_such(publisher, shell, outbound):
     publisher.policy = Policy(outbound=outbound, cut_off=date(2027, 3, 2))
@@ -93,6 +106,30 @@ async def test_what_ended_before_the_cut_off_date_is_counted_as_such(publisher, 
     _, seen = await shell.json("preview")
 
     assert (seen["totals"]["create"], seen["totals"]["before_cut_off"]) == (1, 1)
+
+
+async def test_events_that_a_lost_state_database_left_behind_are_counted(publisher, shell):
+    await publisher.plan(changed(snapshot(1)))
+    await publisher.drain()
+    await publisher.pool.execute("TRUNCATE appointment, link, mailbox, transaction, attempt CASCADE")
+    await publisher.plan(changed(snapshot(2), cause="backfill"))
+
+    _, seen = await shell.json("preview")
+
+    assert (seen["totals"]["create"], seen["totals"]["left_behind"]) == (1, 1)
+
+
+async def test_a_preview_mends_no_state(publisher, shell):
+    """Only a lane may tell that a mailbox is well again."""
+    publisher.calendars.fail_next("settings", NO_LICENCE)
+    await publisher.plan(changed(snapshot(1)))
+    await publisher.step()
+    await publisher.pool.execute("UPDATE mailbox SET hold_until = now()")
+
+    status, _ = await shell("preview")
+
+    assert status == 0
+    assert await publisher.pool.fetchval("SELECT state FROM mailbox") == "no licence"
 
 
 async def test_what_failed_is_counted_apart(publisher, shell):

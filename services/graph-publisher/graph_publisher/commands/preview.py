@@ -16,7 +16,7 @@ from graph_publisher.previewing import Outlook, Previewer
 from graph_publisher.settings import Settings
 from graph_publisher.store.previews import PreviewStore
 
-_COUNTS = ("create", "adopt", "ask", "before cut-off", "under way", "failed", "not looked at")
+_COUNTS = ("create", "adopt", "ask", "before cut-off", "under way", "failed", "not looked at", "left behind")
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def _counts(outlook: Outlook) -> dict[str, int]:
     untold = waiting.open if outlook.fault else outlook.unseen
     numbers = (
         len(outlook.create), len(outlook.adopt), len(outlook.ask), waiting.before_cut_off, waiting.under_way,
-        waiting.failed, untold,
+        waiting.failed, untold, outlook.left_behind,
     )  # fmt: skip
     return dict(zip(_COUNTS, numbers, strict=True))
 

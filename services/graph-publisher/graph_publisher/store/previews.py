@@ -56,17 +56,22 @@ class PreviewStore:
             )
         return [Waiting(**row) for row in rows]
 
-    async def open(self, address: str, limit: int) -> list[Adoptable]:
-        """Read links of a mailbox that only a call or a switch keeps from their event, in the lanes' order."""
+    async def open(self, address: str, limit: int) -> list[tuple[Adoptable, bool]]:
+        """Read links of a mailbox that only a call or a switch keeps from their event, in the lanes' order.
+
+        Each with whether its event may exist: not that of an appointment made after the mailbox was listed.
+        """
         with db.guard():
             rows = await self.pool.fetch(
-                f"""SELECT l.id, l.appointment_id, l.appointment_guid, l.resource_no, l.wanted, l.exchange_id, l.ical_uid
-                    FROM ({_LINKS}) l WHERE l.mailbox = $2 AND l.kind = 'open' ORDER BY l.id LIMIT $3""",
+                f"""SELECT l.id, l.appointment_id, l.appointment_guid, l.resource_no, l.wanted, l.exchange_id, l.ical_uid,
+                           l.adopt OR m.adopted_at IS NULL AS asks
+                    FROM ({_LINKS}) l JOIN mailbox m ON m.address = l.mailbox
+                    WHERE l.mailbox = $2 AND l.kind = 'open' ORDER BY l.bulk, l.due_at, l.id LIMIT $3""",
                 self._midnight,
                 address,
                 limit,
             )
-        return [Adoptable(*row) for row in rows]
+        return [(Adoptable(*list(row)[:-1]), row["asks"]) for row in rows]
 
     @property
     def _midnight(self) -> str | None:
