@@ -62,7 +62,7 @@ def _demo(options: argparse.Namespace, claim: run.Claim, table: Table) -> int:
         claim.note(world)
         result = asyncio.run(play(world, table))
         path = summary.write(options.folder, result.summary)
-        tell(result, table)
+        tell(result, world, table)
         _verdict(result, table, path, time.monotonic() - began)
         if sys.stdin.isatty() and sys.stdout.isatty():
             with contextlib.suppress(KeyboardInterrupt):

@@ -13,7 +13,7 @@ from demo import prelude
 from demo.cast import CAST
 from demo.compare import Comparison
 from demo.doors import Doors
-from demo.processes import Trouble
+from demo.processes import Trouble, errors
 from demo.stage import HELD, PATIENCE_S, Played, Stage
 from demo.state import State
 from demo.steps import Chapter
@@ -96,7 +96,7 @@ async def _play(stage: Stage, table: Table, replicas: Mapping[str, int], meanwhi
     await _begin(stage, table, replicas)
     disturbing = asyncio.create_task(meanwhile(stage.world))
     try:
-        played = [each for chapter in CHAPTERS for each in await _chapter(chapter, stage, table)]
+        played = await _chapters(stage, table)
         await disturbing
     finally:
         disturbing.cancel()
@@ -118,6 +118,17 @@ async def _begin(stage: Stage, table: Table, replicas: Mapping[str, int]) -> Non
     await asyncio.to_thread(world.wait_until_ready)
     table.line(f"the connector runs, after {lag(time.monotonic() - began)}")
     await stage.command("outbox-reader", "backfill", "--from", str(stage.monday))
+
+
+async def _chapters(stage: Stage, table: Table) -> list[Played]:
+    """All of them, or up to the first that does not come through."""
+    played = []
+    for chapter in CHAPTERS:
+        played += await _chapter(chapter, stage, table)
+        if not all(each.came_through for each in played):
+            table.line("The rest of the story is left out.", RED)
+            break
+    return played
 
 
 async def _chapter(chapter: Chapter, stage: Stage, table: Table) -> list[Played]:
@@ -156,7 +167,7 @@ async def _quiet(stage: Stage, table: Table) -> Comparison:
     return comparison
 
 
-def tell(result: Result, table: Table) -> None:
+def tell(result: Result, world: World, table: Table) -> None:
     """What the run comes to, for a person."""
     comparison, summary = result.comparison, result.summary
     faults = Counter(each["fault"] for each in result.requests if each["fault"])
@@ -176,6 +187,12 @@ def tell(result: Result, table: Table) -> None:
     )
     for text in [*comparison.differences, *comparison.duplicates]:
         table.line(f"  {text}", RED, indent="    ")
+    for process in world.processes:
+        number, first = errors(process.log)
+        if number:
+            table.line(
+                f"  {process.log} has {counted(number, 'error')}, the first: {first}", RED, indent="    "
+            )
 
 
 def _absences(comparison: Comparison) -> str:

@@ -106,6 +106,13 @@ class Process:
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+def errors(log: Path) -> tuple[int, str]:
+    """How many errors a service logged, and the first of them."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    found = [line for line in lines if '"level": "error"' in line]
+    return len(found), _shortened(found[0]) if found else ""
+
+
 def last_words(log: Path, lines: int = LAST_LINES) -> list[str]:
     """The last lines of a log, those in JSON shortened to what a person wants to know."""
     written = log.read_text(errors="replace").splitlines() if log.exists() else []

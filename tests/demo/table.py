@@ -78,11 +78,8 @@ class Table:
             return row + outcome
         rest, indent = self.width - len(row), " " * len(row)
         if rest < 18:
-            row, rest, indent = (
-                f"{row.rstrip()}\n{'':{VERB_WIDTH + 2}}",
-                self.width - VERB_WIDTH - 2,
-                " " * (VERB_WIDTH + 2),
-            )
+            indent = " " * (VERB_WIDTH + 2)
+            row, rest = f"{row.rstrip()}\n{indent}", self.width - len(indent)
         return row + f"\n{indent}".join(textwrap.wrap(outcome, rest, break_on_hyphens=False))
 
     def _write(self, text: str, colour: str | None = None) -> None:
