@@ -86,7 +86,9 @@ def _run(service: Service, command: Command | None, settings: Any, arguments: Na
     running = command is None and arguments.command != "check"
     stream = sys.stdout if running else sys.stderr
     if settings:
-        configure(service.name, settings.log_level, settings.log_format, stream)
+        # Who types a command wants its answer; connections that come and go are for those who debug.
+        quiet = not running and settings.log_level == "info"
+        configure(service.name, "warning" if quiet else settings.log_level, settings.log_format, stream)
     else:
         configure(service.name, stream=stream)
     try:
