@@ -11,9 +11,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
+import structlog
+
 from common.errors import Permanent
 from common.messages import Assignment, Snapshot
 from graph_publisher.mapping import Defaults, Values, Wanted, wanted
+
+log = structlog.get_logger()
 
 Action = Literal["create", "update", "delete", "none"]
 Status = Literal["pending", "skipped", "failed"]
@@ -104,15 +108,22 @@ def _change(link: Link | None, place: Place, snapshot: Snapshot | None, policy: 
         want = wanted(snapshot, policy.defaults)
     except Permanent as fault:
         return _invalid(link, fault)
+    except Exception as defect:
+        # One appointment that nobody foresaw must not stop those that came with it.
+        log.exception("appointment.broken", appointment=snapshot.id)
+        return _invalid(link, Permanent(type(defect).__name__, code="EXC-INTERNAL"))
     return _present(link, want, snapshot, policy)
 
 
 def _absent(link: Link, policy: Policy) -> Change | None:
-    frozen = _switched_off(link, policy) if link.has_event or link.wanted is not None else None
+    """Without an event, and without a call that may make one, nothing is left to be done."""
+    if link.wanted is None and link.frozen is None:
+        return None
+    if not link.has_event:
+        return Change(link, None, None, "none", "skipped", "EXC-NO-CHANGE")
+    frozen = _switched_off(link, policy)
     if link.wanted is None and link.frozen == frozen:
         return None
-    if link.wanted is None and not link.has_event:
-        return Change(link, None, None, "none", "skipped", "EXC-NO-CHANGE")
     return _change_to(link, None, frozen, "delete")
 
 

@@ -19,7 +19,15 @@ Values = dict[str, Any]
 UTC_ZONE = ZoneInfo("UTC")
 
 SUBJECT_LIMIT = 255
-"""Exchange keeps no longer subject."""
+"""Exchange keeps no longer subject; it counts in UTF-16, where an emoji is two."""
+BODY_LIMIT = 250_000
+"""Characters: Graph takes no request of more than 4 MB, and JSON may write one character with twelve bytes."""
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+"""What no XML may hold: Exchange refuses or drops it."""
+
+FIRST_YEAR, LAST_YEAR = 1601, 4500
+"""What Exchange and Outlook can show; 9999 stands for `never` in many a database."""
 
 IMPORTANCE = {0: "normal", 1: "high", 2: "low"}
 SHOW_AS = {1: "free", 2: "tentative", 3: "busy", 4: "oof", 5: "workingElsewhere"}
@@ -45,39 +53,56 @@ class Wanted:
 
 
 def wanted(snapshot: Snapshot, defaults: Defaults) -> Wanted:
-    """Map an appointment; raises `Permanent` (EXC-END-BEFORE-START) where its times make no event.
+    """Map an appointment; raises `Permanent` (EXC-END-BEFORE-START, EXC-REFUSED) where its times make no event.
 
     Never any attendees: an event of the connector invites nobody.
     """
+    if not all(FIRST_YEAR <= at.year <= LAST_YEAR for at in (snapshot.start, snapshot.end)):
+        raise Permanent("the appointment's times are beyond what a calendar can show", code="EXC-REFUSED")
     if snapshot.end < snapshot.start:
         raise Permanent(
             f"the appointment ends ({snapshot.end:%Y-%m-%d %H:%M}Z) before it starts ({snapshot.start:%Y-%m-%d %H:%M}Z)",
             code="EXC-END-BEFORE-START",
         )
-    subject, notes = _subject(snapshot.subject)
+    subject, subject_notes = _subject(snapshot.subject)
+    body, body_notes = _body(snapshot.body)
     values: Values = {
         "subject": subject,
-        "body": snapshot.body,
+        "body": body,
         "start": instant(snapshot.start),
         "end": instant(snapshot.end),
         "isAllDay": _all_day(snapshot, defaults.planning_zone),
         "showAs": SHOW_AS.get(snapshot.show_as or 0, defaults.show_as),
         "sensitivity": SENSITIVITY.get(snapshot.sensitivity or 0, defaults.sensitivity),
         "importance": IMPORTANCE.get(snapshot.importance, "normal"),
-        "categories": [snapshot.category] if snapshot.category else [],
+        "categories": [category] if (category := printable(snapshot.category or "").strip()) else [],
     }
     if snapshot.location is not None:
-        values["location"] = snapshot.location
+        values["location"] = printable(snapshot.location)
     if defaults.reminder != "calendar":
         values["reminder"] = None if defaults.reminder == "off" else defaults.reminder
-    return Wanted(values, notes)
+    return Wanted(values, subject_notes + body_notes)
+
+
+def printable(text: str) -> str:
+    """Return a text without the control characters that Exchange would refuse or drop."""
+    return _CONTROLS.sub("", text)
 
 
 def _subject(subject: str) -> tuple[str, tuple[str, ...]]:
-    line = re.sub(r"[\r\n\t]+", " ", subject).strip()
-    if len(line) <= SUBJECT_LIMIT:
+    line = printable(re.sub(r"[\r\n\t]+", " ", subject)).strip()
+    units = len(line.encode("utf-16-le")) // 2
+    if units <= SUBJECT_LIMIT:
         return line, ()
-    return line[: SUBJECT_LIMIT - 1] + "…", (f"subject cut from {len(line)} to {SUBJECT_LIMIT} characters",)
+    kept = line.encode("utf-16-le")[: 2 * (SUBJECT_LIMIT - 1)].decode("utf-16-le", "ignore")
+    return kept + "…", (f"subject cut from {units} to {SUBJECT_LIMIT} characters",)
+
+
+def _body(body: str) -> tuple[str, tuple[str, ...]]:
+    text = printable(body)
+    if len(text) <= BODY_LIMIT:
+        return text, ()
+    return text[: BODY_LIMIT - 1] + "…", (f"body cut from {len(text)} to {BODY_LIMIT} characters",)
 
 
 def _all_day(snapshot: Snapshot, planning_zone: ZoneInfo) -> bool | list[str] | None:
