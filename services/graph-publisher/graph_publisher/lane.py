@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import takewhile
 
 import structlog
 
@@ -31,9 +32,9 @@ async def run(turn: Turn, adopter: Adopter) -> None:
         await turn.trouble(error)
     except asyncio.CancelledError:
         # Its calls have ended, and their attempts tell what may have happened.
-        await asyncio.shield(turn.lanes.release(turn.lease, succeeded=turn.succeeded))
+        await asyncio.shield(turn.release())
         raise
-    await turn.lanes.release(turn.lease, succeeded=turn.succeeded)
+    await turn.release()
 
 
 async def _work_off(turn: Turn, adopter: Adopter) -> None:
@@ -44,10 +45,9 @@ async def _work_off(turn: Turn, adopter: Adopter) -> None:
         if not due:
             return
         await _know_zone(turn)
-        if needed(due, turn):
-            await adopter.adopt(turn)
-            continue
-        await _work(due, turn)
+        # In their order, so that a fresh change waits for no listing that only the bulk behind it needs.
+        ready = list(takewhile(lambda link: not needed(link, turn), due))
+        await (_work(ready, turn) if ready else adopter.adopt(turn, due))
 
 
 async def _know_zone(turn: Turn) -> None:

@@ -10,7 +10,8 @@ import structlog
 
 from common.messages import AppointmentChanged, AppointmentUnreadable, MailboxDirty, Message
 from graph_publisher.deciding import Decision, Policy, Profiles, decide
-from graph_publisher.store.plans import Planned, Stored
+from graph_publisher.store.appointments import Stored
+from graph_publisher.store.plans import Planned
 
 log = structlog.get_logger()
 

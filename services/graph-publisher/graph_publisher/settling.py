@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import structlog
 
@@ -28,7 +29,7 @@ async def settle(due: Due, attempt: Attempt, turn: Turn) -> None:
         case "update":
             await _settle_update(due, attempt, turn)
         case _:
-            await _settle_delete(attempt, turn)
+            await _settle_delete(due, attempt, turn)
     log.info("attempt.settled", link=due.id, operation=attempt.operation)
 
 
@@ -46,14 +47,20 @@ async def _settle_create(due: Due, attempt: Attempt, turn: Turn) -> None:
             await settle_duplicate(due, attempt.id, values, turn, duplicate)
             return
         except SyncError as error:
-            await _still_unknown(attempt, turn, error)
+            await _still_unknown(due, attempt, turn, error)
             return
     await _created(due, attempt.id, values, found, turn)
 
 
 def _ours(found: Sequence[Event], attempt: Attempt) -> Event | None:
     """A person's copy of our event carries our property too, but not our transaction id."""
-    return next((event for event in found if event.transaction_id == str(attempt.transaction_key)), None)
+    return _made(found, attempt.transaction_key)
+
+
+def _made(found: Sequence[Event], transaction_key: UUID | None) -> Event | None:
+    return next(
+        (event for event in found if (event.transaction_id or "").lower() == str(transaction_key)), None
+    )
 
 
 async def settle_duplicate(
@@ -61,7 +68,12 @@ async def settle_duplicate(
 ) -> None:
     """Graph made an event of this transaction id at an earlier try and it has other values by now: it is the one."""
     event = await _duplicated(due, turn, duplicate.event_id)
-    if event is None:
+    if event is None and duplicate.event_id is None:
+        # Graph knows an event that its listing does not show yet: another one beside it would be the second.
+        await turn.attempts.unknown(attempt_id, turn.tuning.settle_s, outcome(duplicate), tried=True)
+        if await turn.give_up(due, due.tries + 1, str(duplicate)):
+            await turn.attempts.unapplied(attempt_id, outcome(duplicate))
+    elif event is None:
         await turn.attempts.unapplied(attempt_id, outcome(duplicate))
         await turn.attempts.next_incarnation(due)
     else:
@@ -72,7 +84,7 @@ async def _duplicated(due: Due, turn: Turn, event_id: str | None) -> Event | Non
     """None where the event was deleted meanwhile: then another incarnation needs another id."""
     if event_id is None:
         mark = key(turn.installation, str(due.appointment_guid), due.resource_no)
-        return next(iter(await turn.call(lambda: turn.calendar.find(mark))), None)
+        return _made(await turn.call(lambda: turn.calendar.find(mark)), turn.transaction_key(due))
     try:
         return await turn.call(lambda: turn.calendar.read(event_id))
     except Gone:
@@ -81,6 +93,7 @@ async def _duplicated(due: Due, turn: Turn, event_id: str | None) -> Event | Non
 
 async def _created(due: Due, attempt_id: int, values: Values, event: Event, turn: Turn) -> None:
     """Link the event. Values that it does not show may be another try's: they are sent next."""
+    turn.wrote()
     differing = steps.not_as_sent(values, event.values)
     known = values | {name: event.values[name] for name in differing}
     await turn.attempts.succeeded(
@@ -89,11 +102,17 @@ async def _created(due: Due, attempt_id: int, values: Values, event: Event, turn
     await turn.attempts.surplus(due.id)
 
 
-async def _still_unknown(attempt: Attempt, turn: Turn, error: SyncError) -> None:
-    """The same create again ended as open as the first: the attempt stays open."""
+async def _still_unknown(due: Due, attempt: Attempt, turn: Turn, error: SyncError) -> None:
+    """The same create again ended as open as the first: the attempt stays open, until nobody waits any more.
+
+    An attempt may be given up: the next create of this incarnation carries the same transaction id.
+    """
     if error.maybe_applied or error.scope != "item":
-        await turn.attempts.still_unknown(attempt, turn.tuning.settle_s)
+        item = error.scope == "item"
+        await turn.attempts.still_unknown(attempt, turn.patience(turn.tuning.settle_s, due.tries), tried=item)
         await turn.trouble(error)
+        if item and await turn.give_up(due, due.tries + 1, str(error)):
+            await turn.attempts.unapplied(attempt.id, outcome(error))
         return
     await turn.attempts.unapplied(attempt.id, outcome(error))
     raise error
@@ -108,12 +127,14 @@ async def _settle_update(due: Due, attempt: Attempt, turn: Turn) -> None:
         await turn.attempts.unapplied(attempt.id, outcome(gone))
         return
     if steps.took_effect(values, due.fields, event):
+        turn.wrote()
         await turn.attempts.succeeded(attempt.id, event, steps.pairs(values, values), Outcome(200))
     else:
         await turn.attempts.unapplied(attempt.id, Outcome(200, reason="the event does not show it"))
+        await turn.give_up(due, due.tries, "the event does not show the change")
 
 
-async def _settle_delete(attempt: Attempt, turn: Turn) -> None:
+async def _settle_delete(due: Due, attempt: Attempt, turn: Turn) -> None:
     event_id = attempt.event_id or ""
     try:
         await turn.call(lambda: turn.calendar.read(event_id))
@@ -121,6 +142,7 @@ async def _settle_delete(attempt: Attempt, turn: Turn) -> None:
         await turn.attempts.deleted(attempt.id, outcome(gone))
     else:
         await turn.attempts.unapplied(attempt.id, Outcome(200, reason="the event is still there"))
+        await turn.give_up(due, due.tries, "the event is still there")
 
 
 def _sent(attempt: Attempt) -> tuple[Values, str]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeVar
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from common.errors import Configuration, SyncError, Throttled
-from common.graph.protocol import Calendar
+from common.graph.protocol import Calendar, Changed
 from common.zones import zone
+from graph_publisher.adoption import transaction_key
 from graph_publisher.budget import Budget
 from graph_publisher.settings import Tuning
-from graph_publisher.store.attempts import AttemptStore, Outcome
+from graph_publisher.store.attempts import AttemptStore, Open, Outcome
 from graph_publisher.store.lanes import Due, LaneStore, Lease
 
 log = structlog.get_logger()
@@ -34,7 +36,7 @@ _STATES = {
 
 @dataclass(slots=True)
 class Turn:
-    """A lane's stay at one mailbox. `stopped`: no new call is begun any more. `at_work`: links in somebody's hands."""
+    """A lane's stay at one mailbox. `stopped`: no new call is begun any more. `held`: by this turn."""
 
     lease: Lease
     calendar: Calendar
@@ -46,17 +48,34 @@ class Turn:
     default_zone: str
     stopped: bool = False
     succeeded: bool = False
+    held: bool = False
     worked: int = 0
-    at_work: set[int] = field(default_factory=set)
+    wrote_at: float | None = None
+    """When the last write succeeded, by the process's monotonic clock."""
 
     async def call(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make one call within the mailbox's budget; raises what the call raises."""
         await self.budget.take()
+        return await self.paid(call)
+
+    async def paid(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make one call that the budget was asked for already; raises what the call raises."""
         answer = await call()
-        if not self.succeeded:
+        if not self.succeeded and not self.held:
             self.succeeded = True
-            await self.lanes.recovered(self.lease)
+            # Trouble with our own database must not pass for trouble with the call.
+            with suppress(SyncError):
+                await self.lanes.recovered(self.lease)
         return answer
+
+    def wrote(self) -> None:
+        """Note that a write succeeded: whatever else fails in this mailbox is not the mailbox's fault."""
+        self.wrote_at = time.monotonic()
+
+    async def release(self) -> None:
+        """Give the mailbox back."""
+        ago = None if self.wrote_at is None else time.monotonic() - self.wrote_at
+        await self.lanes.release(self.lease, wrote_ago=ago)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -69,18 +88,10 @@ class Turn:
         return self.lease.time_zone or self.default_zone
 
     def transaction_key(self, due: Due) -> UUID:
-        """Give the transactionId of a create: the same for the same incarnation, even after a loss of our database.
-
-        https://learn.microsoft.com/graph/api/resources/event (transactionId): Graph drops a repeated create.
-        """
-        parts = (
-            self.installation,
-            due.appointment_guid,
-            due.resource_no,
-            self.lease.mailbox,
-            due.incarnation,
+        """Give the transactionId of a link's next create."""
+        return transaction_key(
+            self.installation, due.appointment_guid, due.resource_no, self.lease.mailbox, due.incarnation
         )
-        return uuid5(NAMESPACE_URL, "exconn:" + "/".join(map(str, parts)))
 
     async def keep_lease(self) -> bool:
         """Lengthen the lease when half of it is gone; False, and the turn stops, where it is lost."""
@@ -109,14 +120,35 @@ class Turn:
         )
 
     async def _hold(self, error: SyncError) -> None:
+        """Grow by one step per turn, however many calls failed side by side; a turn that wrote begins anew."""
+        if self.wrote_at is not None and not self.held:
+            self.lease.hold_count = 0
+        self.held = True
         patient = isinstance(error, Configuration)
         first = self.tuning.hold_configuration_s if patient else self.tuning.hold_first_s
         seconds = min(self.tuning.hold_max_s, first * 2 ** min(self.lease.hold_count, 20))
         if isinstance(error, Throttled):
             seconds = max(seconds, error.retry_after)
-        self.lease.hold_count += 1
         seconds *= random.uniform(1.0, 1.2)  # noqa: S311 - spreads retries, guards nothing
         await self.lanes.hold(self.lease, _STATES.get(error.code, "pending"), error.code, seconds)
+
+    async def wait_or_give_up(self, link: Open, error: SyncError) -> None:
+        """An item in trouble waits, twice as long each time, but not at all for somebody's change in between."""
+        soon = isinstance(error, Changed) and link.tries == 0
+        wait = 0.0 if soon else self.patience(self.tuning.hold_first_s, link.tries)
+        await self.attempts.postpone(link, wait, error.code, str(error), tried=True)
+        await self.give_up(link, link.tries + 1, str(error))
+
+    async def give_up(self, link: Open, tries: int, last: str) -> bool:
+        """Fail an item that failed often enough, if others of its mailbox were written since its trouble began."""
+        if tries < self.tuning.tries or not await self.attempts.others_succeed(link):
+            return False
+        await self.attempts.failed(link, "EXC-EXHAUSTED", f"last: {last}")
+        return True
+
+    def patience(self, first_s: float, tries: int) -> float:
+        """Return how long to wait after so many tries, in seconds."""
+        return min(self.tuning.hold_max_s, first_s * 2.0 ** min(tries, 12))
 
 
 def outcome(error: SyncError) -> Outcome:

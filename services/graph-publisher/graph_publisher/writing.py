@@ -7,12 +7,13 @@ may have happened; and at most one call of a link is open or of unknown outcome 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import assert_never
 
 import structlog
 
 from common.errors import Permanent, SyncError
-from common.graph.protocol import Changed, DuplicateTransaction, Event, Gone, key
+from common.graph.protocol import DuplicateTransaction, Event, Gone, key
 from graph_publisher import steps
 from graph_publisher.mapping import Values, resolve
 from graph_publisher.settling import settle, settle_duplicate
@@ -21,6 +22,9 @@ from graph_publisher.store.lanes import Due
 from graph_publisher.turn import Turn, outcome
 
 log = structlog.get_logger()
+
+REAPPEARS = 3600.0
+"""Seconds after which an event that was replaced is looked for once more: it may only have been out of sight."""
 
 
 async def work(due: Due, turn: Turn) -> None:
@@ -48,6 +52,10 @@ async def _settle(due: Due, turn: Turn) -> None:
 
 
 async def _write(due: Due, turn: Turn) -> None:
+    if due.frozen:
+        # It was due only for a call of unknown outcome, which is settled by now.
+        await turn.attempts.frozen(due)
+        return
     wanted = None if due.wanted is None else resolve(due.wanted, turn.zone)
     match steps.before_reading(wanted, due.fields, due.event_id):
         case steps.Nothing():
@@ -85,12 +93,12 @@ async def _not_found(due: Due, turn: Turn) -> None:
     """Wanted absent: done. Wanted: only a second look, apart from the first, proves that it is gone."""
     if due.wanted is None:
         await turn.attempts.gone(due, turn.lease)
-        await turn.attempts.nothing_to_do(due)
+        await turn.attempts.nothing_to_do(replace(due, event_id=None))
     elif due.missing_for is None or due.missing_for < turn.tuning.look_apart_s:
         await turn.attempts.missing(due, turn.tuning.look_apart_s - (due.missing_for or 0.0))
     else:
         log.info("event.restored", link=due.id)
-        await turn.attempts.gone(due, turn.lease)
+        await turn.attempts.gone(due, turn.lease, reappears_s=REAPPEARS)
 
 
 async def _create(due: Due, turn: Turn, values: Values) -> None:
@@ -100,7 +108,7 @@ async def _create(due: Due, turn: Turn, values: Values) -> None:
         return
     mark = key(turn.installation, str(due.appointment_guid), due.resource_no)
     try:
-        event = await turn.call(
+        event = await turn.paid(
             lambda: turn.calendar.create(values, str(transaction_key), mark, turn.time_zone)
         )
     except DuplicateTransaction as duplicate:
@@ -116,7 +124,7 @@ async def _update(due: Due, turn: Turn, values: Values, event: Event) -> None:
     if attempt is None:
         return
     try:
-        answer = await turn.call(
+        answer = await turn.paid(
             lambda: turn.calendar.update(event.id, values, turn.time_zone, event.change_key)
         )
     except SyncError as error:
@@ -130,12 +138,13 @@ async def _delete(due: Due, turn: Turn, event: Event) -> None:
     if attempt is None:
         return
     try:
-        await turn.call(lambda: turn.calendar.delete(event.id, event.change_key))
+        await turn.paid(lambda: turn.calendar.delete(event.id, event.change_key))
     except Gone as answer:
         await turn.attempts.deleted(attempt, outcome(answer))
     except SyncError as error:
         await _call_trouble(turn, attempt, error)
     else:
+        turn.wrote()
         await turn.attempts.deleted(attempt, Outcome(204))
         log.info("event.deleted", link=due.id, appointment=due.appointment_id)
 
@@ -143,8 +152,9 @@ async def _delete(due: Due, turn: Turn, event: Event) -> None:
 async def _intend(
     due: Due, turn: Turn, operation: str, values: Values, *, transaction: bool = False
 ) -> int | None:
-    """Commit the intent; None where the link changed meanwhile or the lease does not outlast the call."""
-    if not await turn.keep_lease():
+    """Commit the intent; None where the link changed, another call held the mailbox, or the lease ends too soon."""
+    await turn.budget.take()
+    if turn.stopped or not await turn.keep_lease():
         return None
     if turn.lease.until - time.monotonic() <= turn.tuning.call_timeout_s:
         turn.stopped = True
@@ -165,6 +175,7 @@ async def _intend(
 
 async def record(due: Due, turn: Turn, attempt: int, sent: Values, event: Event) -> None:
     """Record an answer: verified field by field, and known as ours even where the lane was lost meanwhile."""
+    turn.wrote()
     differing = steps.not_as_sent(sent, event.values)
     told = Outcome(200, code="EXC-NOT-AS-SENT", reason=", ".join(differing)) if differing else Outcome(200)
     if await turn.attempts.succeeded(attempt, event, steps.pairs(sent, event.values), told):
@@ -176,7 +187,9 @@ async def record(due: Due, turn: Turn, attempt: int, sent: Values, event: Event)
 async def _call_trouble(turn: Turn, attempt: int, error: SyncError) -> None:
     """A call failed: leave it open where it may have taken effect, close it where it cannot have."""
     if error.maybe_applied:
-        await turn.attempts.unknown(attempt, turn.tuning.settle_s, outcome(error))
+        await turn.attempts.unknown(
+            attempt, turn.tuning.settle_s, outcome(error), tried=error.scope == "item"
+        )
         await turn.trouble(error)
         return
     await turn.attempts.unapplied(attempt, outcome(error))
@@ -189,16 +202,8 @@ async def _item_trouble(due: Due, turn: Turn, error: SyncError) -> None:
         await turn.attempts.failed(due, error.code, str(error))
         log.warning("link.failed", link=due.id, code=error.code, reason=str(error))
         return
-    tried = error.scope == "item"
-    wait = (
-        turn.tuning.hold_first_s * 2 ** min(due.tries, 10)
-        if tried and not isinstance(error, Changed)
-        else 0.0
-    )
-    alone = await turn.attempts.postpone(
-        due, min(wait, turn.tuning.hold_max_s), error.code, str(error), tried=tried
-    )
-    if tried and alone and due.tries + 1 >= turn.tuning.tries:
-        await turn.attempts.failed(due, "EXC-EXHAUSTED", f"last: {error}")
+    if error.scope == "item":
+        await turn.wait_or_give_up(due, error)
         return
+    await turn.attempts.postpone(due, 0.0, error.code, str(error))
     await turn.trouble(error)

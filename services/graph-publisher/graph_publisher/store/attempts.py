@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from common import db
@@ -26,6 +26,26 @@ class Outcome:
     request_id: str | None = None
     code: str | None = None
     reason: str | None = None
+
+
+class Open(Protocol):
+    """What is asked of a link that waits or is closed without a call: the sequence that was decided on."""
+
+    @property
+    def id(self) -> int:
+        """The link's id."""
+
+    @property
+    def want_seq(self) -> int:
+        """What was wanted when the link was read."""
+
+    @property
+    def tries(self) -> int:
+        """How often the item failed."""
+
+    @property
+    def event_id(self) -> str | None:
+        """The link's event when it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +74,7 @@ class AttemptStore:
                 """WITH wanted AS (
                        SELECT l.id, l.event_id, l.want_seq FROM link l
                        WHERE l.id = $1 AND l.want_seq = $2 AND l.want_seq > l.done_seq
-                         AND EXISTS (SELECT FROM mailbox WHERE address = $3 AND write_token = $4
+                         AND EXISTS (SELECT FROM mailbox WHERE address = $3 AND write_token = $4 AND outbound
                                      AND write_until > now() + make_interval(secs => $9))
                        FOR UPDATE OF l),
                    told AS (UPDATE transaction SET action = $6
@@ -97,26 +117,37 @@ class AttemptStore:
                 attempt_id, outcome.status, outcome.request_id, outcome.code, outcome.reason,
             )  # fmt: skip
 
-    async def unknown(self, attempt_id: int, settle_s: float, outcome: Outcome) -> None:
-        """Nobody knows whether the call took effect: it is looked at again after `settle_s`."""
+    async def unknown(
+        self, attempt_id: int, settle_s: float, outcome: Outcome, *, tried: bool = False
+    ) -> None:
+        """Nobody knows whether the call took effect: it is looked at again after `settle_s`.
+
+        `tried`: the trouble is the item's own, and counted as such.
+        """
         with db.guard():
             await self.pool.execute(
                 """WITH marked AS (
                        UPDATE attempt SET outcome = 'unknown', status = $3, request_id = $4, code = $5, reason = $6,
                               settled_after = now() + make_interval(secs => $2)
-                       WHERE id = $1 AND outcome IS NULL RETURNING link_id)
-                   UPDATE link l SET due_at = now() + make_interval(secs => $2) FROM marked WHERE l.id = marked.link_id""",
-                attempt_id, settle_s, outcome.status, outcome.request_id, outcome.code, outcome.reason,
+                       WHERE id = $1 AND (outcome IS NULL OR outcome = 'unknown') RETURNING link_id)
+                   UPDATE link l SET due_at = now() + make_interval(secs => $2), tries = tries + $7::boolean::int,
+                          first_trouble_at = CASE WHEN $7::boolean THEN coalesce(first_trouble_at, now())
+                                                  ELSE first_trouble_at END
+                   FROM marked WHERE l.id = marked.link_id""",
+                attempt_id, settle_s, outcome.status, outcome.request_id, outcome.code, outcome.reason, tried,
             )  # fmt: skip
 
-    async def still_unknown(self, attempt: Attempt, settle_s: float) -> None:
+    async def still_unknown(self, attempt: Attempt, settle_s: float, *, tried: bool) -> None:
         """Looking again did not tell either: look once more later."""
         with db.guard():
             await self.pool.execute(
                 """WITH later AS (UPDATE attempt SET settled_after = now() + make_interval(secs => $2) WHERE id = $1
                                   AND (outcome IS NULL OR outcome = 'unknown') RETURNING link_id)
-                   UPDATE link l SET due_at = now() + make_interval(secs => $2) FROM later WHERE l.id = later.link_id""",
-                attempt.id, settle_s,
+                   UPDATE link l SET due_at = now() + make_interval(secs => $2), tries = tries + $3::boolean::int,
+                          first_trouble_at = CASE WHEN $3::boolean THEN coalesce(first_trouble_at, now())
+                                                  ELSE first_trouble_at END
+                   FROM later WHERE l.id = later.link_id""",
+                attempt.id, settle_s, tried,
             )  # fmt: skip
 
     async def next_incarnation(self, due: Due) -> None:
@@ -128,7 +159,7 @@ class AttemptStore:
             )  # fmt: skip
 
     async def take_over(self, attempt: Attempt) -> None:
-        """From now on the former holder's answer to this call changes nothing any more."""
+        """The call's holder lost its lease. Should its answer still come before the call is settled, it settles it."""
         with db.guard():
             await self.pool.execute(
                 "UPDATE attempt SET outcome = 'unknown' WHERE id = $1 AND outcome IS NULL", attempt.id
@@ -138,57 +169,80 @@ class AttemptStore:
         """The calendar already shows what is wanted: close without a call."""
         await self._close(due, "skipped", "EXC-NO-CHANGE", None)
 
-    async def failed(self, due: Due, code: str, reason: str) -> None:
+    async def frozen(self, due: Due) -> None:
+        """The link must not be written now, and has no call open any more."""
+        await self._close(due, "skipped", due.frozen or "", None)
+
+    async def failed(self, due: Open, code: str, reason: str) -> None:
         """Close for good: only a retry or a newer change makes the link wanted again."""
         await self._close(due, "failed", code, reason)
 
-    async def _close(self, due: Due, status: str, code: str, reason: str | None) -> None:
+    async def _close(self, due: Open, status: str, code: str, reason: str | None) -> None:
         with db.guard():
             await self.pool.execute(
                 """WITH closed AS (
                        UPDATE link SET done_seq = greatest(done_seq, $2), missing_since = NULL, updated_at = now()
-                       WHERE id = $1 RETURNING id)
+                       WHERE id = $1 AND event_id IS NOT DISTINCT FROM $6 RETURNING id)
                    UPDATE transaction t SET status = $3, code = $4, reason = $5, closed_at = now()
                    FROM closed WHERE t.link_id = closed.id AND t.status = 'pending' AND t.want_seq <= $2""",
-                due.id, due.want_seq, status, code, reason,
+                due.id, due.want_seq, status, code, reason, due.event_id,
             )  # fmt: skip
 
-    async def postpone(self, due: Due, seconds: float, code: str | None = None, reason: str | None = None,
-                       *, tried: bool = False) -> bool:  # fmt: skip
-        """Look at a link again later. True where, having been `tried`, it only fails while others succeed."""
+    async def postpone(self, due: Open, seconds: float, code: str | None = None, reason: str | None = None,
+                       *, tried: bool = False) -> None:  # fmt: skip
+        """Look at a link again later; `tried`: the trouble is the item's own, and counted as such."""
         with db.guard():
-            return bool(await self.pool.fetchval(
+            await self.pool.execute(
                 """WITH later AS (
                        UPDATE link l SET due_at = now() + make_interval(secs => $2), tries = tries + $5::boolean::int,
                               first_trouble_at = CASE WHEN $5::boolean THEN coalesce(first_trouble_at, now())
                                                       ELSE first_trouble_at END
-                       WHERE id = $1 RETURNING id, mailbox, first_trouble_at),
-                   told AS (UPDATE transaction t SET code = $3, reason = $4 FROM later
-                            WHERE t.link_id = later.id AND t.status = 'pending' AND $3::text IS NOT NULL)
-                   SELECT m.last_success_at > later.first_trouble_at FROM later JOIN mailbox m ON m.address = later.mailbox""",
+                       WHERE id = $1 RETURNING id)
+                   UPDATE transaction t SET code = $3, reason = $4 FROM later
+                   WHERE t.link_id = later.id AND t.status = 'pending' AND $3::text IS NOT NULL""",
                 due.id, seconds, code, reason, tried,
-            ))  # fmt: skip
+            )  # fmt: skip
+
+    async def others_succeed(self, due: Open) -> bool:
+        """Tell whether others of the mailbox were written since this link's trouble began."""
+        with db.guard():
+            return bool(
+                await self.pool.fetchval(
+                    """SELECT m.last_success_at > l.first_trouble_at FROM link l JOIN mailbox m ON m.address = l.mailbox
+                       WHERE l.id = $1""",
+                    due.id,
+                )
+            )
 
     async def missing(self, due: Due, look_again_s: float) -> None:
         """The event was not found for the first time: that proves nothing yet."""
         with db.guard():
             await self.pool.execute(
                 """UPDATE link SET missing_since = coalesce(missing_since, now()),
-                          due_at = now() + make_interval(secs => $2) WHERE id = $1""",
-                due.id, look_again_s,
+                          due_at = now() + make_interval(secs => $2) WHERE id = $1 AND event_id = $3""",
+                due.id, look_again_s, due.event_id,
             )  # fmt: skip
 
-    async def gone(self, due: Due, lease: Lease) -> None:
-        """The event is gone for good: what is made in its place is another incarnation with another transaction id."""
+    async def gone(self, due: Due, lease: Lease, *, reappears_s: float | None = None) -> None:
+        """The event is gone: what is made in its place is another incarnation with another transaction id.
+
+        Nothing changes where the link has another event by now: then a lane of before speaks. `reappears_s`: the
+        event may only be out of sight, and is wanted absent as a link of its own after so many seconds.
+        """
         with db.guard():
             await self.pool.execute(
-                """WITH before AS (SELECT id, event_id FROM link WHERE id = $1 AND event_id IS NOT NULL FOR UPDATE),
+                """WITH before AS (SELECT * FROM link WHERE id = $1 AND event_id = $3 FOR UPDATE),
+                   later AS (INSERT INTO link (appointment_id, appointment_guid, resource_no, mailbox, surplus_event,
+                                               event_id, wanted, want_seq, due_at, bulk, adopt)
+                            SELECT appointment_id, appointment_guid, resource_no, mailbox, event_id, event_id, NULL, 1,
+                                   now() + make_interval(secs => $4), true, false
+                            FROM before WHERE $4::float8 IS NOT NULL ON CONFLICT DO NOTHING),
                    once AS (INSERT INTO once_ours (mailbox, event_id, link_id) SELECT $2, event_id, id FROM before
                             ON CONFLICT DO NOTHING)
                    UPDATE link l SET event_id = NULL, change_key = NULL, fields = '{}', missing_since = NULL,
-                          incarnation = incarnation + 1, due_at = now()
+                          incarnation = l.incarnation + 1, due_at = now()
                    FROM before WHERE l.id = before.id""",
-                due.id, lease.mailbox,
+                due.id, lease.mailbox, due.event_id, reappears_s,
             )  # fmt: skip
 
     async def once_ours(self, due: Due, lease: Lease, event_id: str) -> None:
@@ -210,6 +264,7 @@ class AttemptStore:
                           1, now(), false
                    FROM link l JOIN once_ours o ON o.link_id = l.id AND o.mailbox = l.mailbox
                    WHERE l.id = $1 AND l.event_id IS NOT NULL AND l.event_id <> o.event_id
+                     AND NOT EXISTS (SELECT FROM link n WHERE n.mailbox = o.mailbox AND n.event_id = o.event_id)
                    ON CONFLICT DO NOTHING RETURNING id, appointment_id, appointment_guid, resource_no, mailbox""",
                 link_id,
             )
@@ -270,6 +325,13 @@ once AS (
 told AS (
     UPDATE transaction t SET status = 'succeeded', code = NULL, reason = NULL, action = 'delete', closed_at = now()
     FROM closed WHERE t.id = closed.transaction_id AND t.status = 'pending'),
+-- An event that was out of sight came back: nobody had asked for its end.
+unasked AS (
+    INSERT INTO transaction (direction, link_id, appointment_id, appointment_guid, resource_no, mailbox, action, status,
+                             cause, want_seq, notes, closed_at)
+    SELECT 'out', l.id, l.appointment_id, l.appointment_guid, l.resource_no, l.mailbox, 'delete', 'succeeded', 'surplus',
+           closed.want_seq, '{surplus event of ours}', now()
+    FROM closed JOIN link l ON l.id = closed.link_id WHERE closed.transaction_id IS NULL),
 overtaken AS (
     UPDATE transaction t SET status = 'skipped', code = 'EXC-SUPERSEDED', superseded_by = closed.transaction_id,
            closed_at = now()

@@ -68,6 +68,8 @@ class Due:
     """Seconds since its event was first not found; None while it was not looked for in vain."""
     transaction_id: int | None
     surplus: bool
+    frozen: str | None = None
+    """Why it must not be written now; it is due only for its open attempt."""
     attempt: Attempt | None = None
 
 
@@ -134,36 +136,38 @@ class LaneStore:
             lease.wakes = rows[0]["wakes"]
         return [_due(row) for row in rows if row["id"] is not None]
 
-    async def release(self, lease: Lease, *, succeeded: bool, wait_s: float = 0.0) -> None:
-        """Give the mailbox back, due when its next link is, or at once where something new was wanted meanwhile."""
+    async def release(self, lease: Lease, *, wrote_ago: float | None = None) -> None:
+        """Give the mailbox back, due when its next link is, or at once where something new was wanted meanwhile.
+
+        `wrote_ago`: seconds since this lane's last write succeeded.
+        """
         with db.guard():
             await self.pool.execute(
                 """UPDATE mailbox m
                    SET write_token = NULL, write_holder = NULL, write_until = NULL,
-                       last_success_at = CASE WHEN $4 THEN now() ELSE last_success_at END,
-                       work_bulk = NOT EXISTS (SELECT FROM link l WHERE l.mailbox = m.address
+                       last_success_at = greatest(last_success_at, now() - make_interval(secs => $4)),
+                       hold_count = CASE WHEN $4::float8 IS NULL OR hold_until > now() THEN hold_count ELSE 0 END,
+                       -- Waked: by something fresh, for all that this statement can see.
+                       work_bulk = m.wakes = $3 AND NOT EXISTS (SELECT FROM link l WHERE l.mailbox = m.address
                                                AND l.want_seq > l.done_seq AND NOT l.bulk),
                        work_at = CASE WHEN m.wakes <> $3 THEN now() ELSE
-                           (SELECT greatest(min(l.due_at), now() + make_interval(secs => $5)) FROM link l
+                           (SELECT min(l.due_at) FROM link l
                             WHERE l.mailbox = m.address AND l.want_seq > l.done_seq HAVING count(*) > 0) END
                    WHERE address = $1 AND write_token = $2""",
                 lease.mailbox,
                 lease.token,
                 lease.wakes,
-                succeeded,
-                wait_s,
+                wrote_ago,
             )
 
     async def recovered(self, lease: Lease) -> None:
-        """A call succeeded: whatever held the mailbox or its tenant is over."""
+        """A call succeeded: whatever held the mailbox or its tenant is over. Only a write ends the growing of holds."""
         with db.guard():
             await self.pool.execute(
                 """WITH tenants AS (UPDATE tenant SET state = 'active', state_code = NULL, hold_until = NULL,
                         hold_count = 0, state_since = now() WHERE profile = $2 AND state <> 'active')
-                   UPDATE mailbox SET state = 'active', state_code = NULL, hold_until = NULL, hold_count = 0,
-                          state_since = now()
-                   WHERE address = $1 AND (hold_count > 0 OR state NOT IN ('active', 'held'))
-                     AND hold_until IS DISTINCT FROM 'infinity'""",
+                   UPDATE mailbox SET state = 'active', state_code = NULL, hold_until = NULL, state_since = now()
+                   WHERE address = $1 AND state NOT IN ('active', 'held') AND hold_until IS DISTINCT FROM 'infinity'""",
                 lease.mailbox,
                 lease.profile,
             )
@@ -173,13 +177,14 @@ class LaneStore:
         with db.guard():
             await self.pool.execute(
                 """UPDATE mailbox SET state_since = CASE WHEN state = $2 THEN state_since ELSE now() END,
-                          state = $2, state_code = $3, hold_count = hold_count + 1,
+                          state = $2, state_code = $3, hold_count = $5,
                           hold_until = greatest(hold_until, now() + make_interval(secs => $4))
-                   WHERE address = $1""",
+                   WHERE address = $1 AND hold_until IS DISTINCT FROM 'infinity'""",
                 lease.mailbox,
                 state,
                 code,
                 seconds,
+                lease.hold_count + 1,
             )
 
     async def hold_tenant(self, profile: str, code: str, first_s: float, most_s: float) -> None:
@@ -214,17 +219,22 @@ class LaneStore:
         """Find what no message woke: mailboxes with links that are due, or that lost their place in the queue."""
         with db.guard():
             status = await self.pool.execute(
-                """UPDATE mailbox m SET work_at = w.due_at
-                   FROM (SELECT mailbox, min(due_at) AS due_at FROM link WHERE want_seq > done_seq GROUP BY mailbox) w
-                   WHERE m.address = w.mailbox AND m.write_token IS NULL
-                     AND (m.work_at IS NULL OR m.work_at > greatest(w.due_at, now()) AND m.hold_until IS NULL)"""
+                """WITH lost AS (
+                       SELECT address FROM mailbox
+                       WHERE write_token IS NULL AND (work_at IS NULL OR work_at > now())
+                         AND EXISTS (SELECT FROM link l WHERE l.mailbox = address AND l.want_seq > l.done_seq
+                                     AND l.due_at < coalesce(work_at, 'infinity'))
+                       ORDER BY address FOR UPDATE SKIP LOCKED)
+                   UPDATE mailbox m
+                   SET work_at = (SELECT min(l.due_at) FROM link l WHERE l.mailbox = m.address AND l.want_seq > l.done_seq)
+                   FROM lost WHERE m.address = lost.address"""
             )
         return int(status.split()[-1])
 
 
 _DUE = """
 SELECT m.wakes, l.id, l.appointment_id, l.appointment_guid, l.resource_no, l.wanted, l.fields, l.event_id, l.change_key,
-       l.incarnation, l.adopt, l.exchange_id, l.want_seq, l.bulk, l.tries,
+       l.incarnation, l.adopt, l.exchange_id, l.want_seq, l.bulk, l.tries, l.frozen,
        extract(epoch FROM now() - l.missing_since)::float8 AS missing_for, l.surplus_event <> '' AS surplus,
        (SELECT max(t.id) FROM transaction t WHERE t.link_id = l.id AND t.status = 'pending') AS transaction_id,
        a.id AS attempt_id, a.operation, a.event_id AS attempt_event_id, a.sent, a.transaction_key,
@@ -247,5 +257,6 @@ def _due(row: Any) -> Due:
     return Due(
         row["id"], row["appointment_id"], row["appointment_guid"], row["resource_no"], row["wanted"], row["fields"],
         row["event_id"], row["change_key"], row["incarnation"], row["adopt"], row["exchange_id"], row["want_seq"],
-        row["bulk"], row["tries"], row["missing_for"], row["transaction_id"], row["surplus"], attempt or None,
+        row["bulk"], row["tries"], row["missing_for"], row["transaction_id"], row["surplus"],
+        row["frozen"], attempt or None,
     )  # fmt: skip

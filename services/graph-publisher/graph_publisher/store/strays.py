@@ -53,7 +53,7 @@ async def claim(connection: Connection, keys: Sequence[tuple[int, UUID]]) -> lis
     The appointments are locked, and links for all that is wanted exist already.
     """
     links = await connection.fetch(
-        """INSERT INTO link (appointment_id, appointment_guid, resource_no, mailbox, event_id, wanted, want_seq, due_at,
+        """INSERT INTO link AS l (appointment_id, appointment_guid, resource_no, mailbox, event_id, wanted, want_seq, due_at,
                              bulk, adopt)
            SELECT DISTINCT ON (a.id, a.guid, s.resource_no, s.mailbox)
                   a.id, a.guid, s.resource_no, s.mailbox, s.event_id, NULL::jsonb, 1, now(), true, false
@@ -61,8 +61,12 @@ async def claim(connection: Connection, keys: Sequence[tuple[int, UUID]]) -> lis
            JOIN appointment a USING (id, guid) JOIN stray s ON s.appointment_guid = a.guid
            WHERE (a.snapshot IS NOT NULL OR a.deleted_at IS NOT NULL) AND a.missing_since IS NULL
            ORDER BY a.id, a.guid, s.resource_no, s.mailbox, s.event_id
-           ON CONFLICT DO NOTHING
-           RETURNING id, appointment_id, appointment_guid, resource_no, mailbox, event_id""",
+           ON CONFLICT (appointment_id, appointment_guid, resource_no, mailbox, surplus_event) DO UPDATE
+           SET event_id = excluded.event_id, want_seq = l.want_seq + 1, due_at = now(), bulk = true, updated_at = now()
+           WHERE l.wanted IS NULL AND l.event_id IS NULL
+             AND NOT EXISTS (SELECT FROM attempt t WHERE t.link_id = l.id
+                             AND (t.outcome IS NULL OR t.outcome = 'unknown'))
+           RETURNING id, appointment_id, appointment_guid, resource_no, mailbox, want_seq, event_id""",
         [key[0] for key in keys],
         [key[1] for key in keys],
     )
@@ -71,8 +75,8 @@ async def claim(connection: Connection, keys: Sequence[tuple[int, UUID]]) -> lis
     await connection.executemany(
         """INSERT INTO transaction (direction, link_id, appointment_id, appointment_guid, resource_no, mailbox, action,
                                     status, cause, want_seq, notes)
-           VALUES ('out', $1, $2, $3, $4, $5, 'delete', 'pending', 'surplus', 1, '{left by a lost state database}')""",
-        [tuple(row)[:5] for row in links],
+           VALUES ('out', $1, $2, $3, $4, $5, 'delete', 'pending', 'surplus', $6, '{left by a lost state database}')""",
+        [tuple(row)[:6] for row in links],
     )
     mailboxes = sorted({row["mailbox"] for row in links})
     await connection.execute(
