@@ -12,6 +12,10 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import aiohttp
+import asyncpg
+from aio_pika.exceptions import AMQPError
+
 import stack
 from demo import run, summary
 from demo.play import Result, guarded, play, tell
@@ -22,6 +26,7 @@ from demo.world import SEED, World
 from stack.ledger import VAR
 
 DONE, FAILED = 0, 1
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, aiohttp.ClientError, AMQPError)
 
 
 def main() -> int:
@@ -34,8 +39,10 @@ def main() -> int:
     try:
         with run.claimed(options.folder) as claim:
             return _demo(options, claim, Table())
-    except (Trouble, stack.Missing, TimeoutError) as trouble:
+    except (Trouble, stack.Missing) as trouble:
         print(f"\n{trouble}", file=sys.stderr)
+    except AWAY as error:
+        print(f"\nA server went away: {type(error).__name__}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
     return FAILED
@@ -56,6 +63,7 @@ def _options() -> argparse.Namespace:
 
 def _demo(options: argparse.Namespace, claim: run.Claim, table: Table) -> int:
     began = time.monotonic()
+    (options.folder / summary.FILE).unlink(missing_ok=True)
     table.line("The Exchange connector for Dime.Scheduler: from the planning to the calendars", BOLD)
     world = World(options.folder, seed=options.seed, faults=not options.kind, tell=_progress(table))
     with world:

@@ -12,7 +12,6 @@ from demo.cast import CAST, Resource
 from demo.compare import Calendar, Comparison, Exceptions, compare
 from demo.doors import FRESH_S, Doors
 from demo.environment import INSTALLATION
-from demo.processes import Trouble
 from demo.state import State
 from demo.steps import Burst, Step
 from demo.wording import counted
@@ -62,19 +61,12 @@ class Stage:
     doors: Doors
     state: State
     monday: date
-    patience_s: float = PATIENCE_S
     ids: dict[str, int] = field(default_factory=dict)
     frozen: set[str] = field(default_factory=set)
     _planned: dict[int, Json] = field(default_factory=dict)
     _watching: dict[int, asyncio.Task[Played]] = field(default_factory=dict)
 
     async def command(self, service: str, *arguments: str) -> str:
-        """What a command prints; tried again for a while, as a person would whose database is being restarted."""
-        for pause in (1, 3, 10):
-            try:
-                return await asyncio.to_thread(self.world.run, service, *arguments)
-            except Trouble:
-                await asyncio.sleep(pause)
         return await asyncio.to_thread(self.world.run, service, *arguments)
 
     def switch_off(self, resource: Resource) -> None:
@@ -123,8 +115,8 @@ class Stage:
 
     async def _watch(self, step: Step, concern: Concern, committed: float, marker: int) -> Played:
         while not await self._arrived(step, concern):
-            if time.monotonic() > committed + self.patience_s:
-                return Played(step, f"NOT there after {self.patience_s:.0f} s", None, {}, came_through=False)
+            if time.monotonic() > committed + PATIENCE_S:
+                return Played(step, f"NOT there after {PATIENCE_S:.0f} s", None, {}, came_through=False)
             await asyncio.sleep(FRESH_S)
         lag = time.monotonic() - committed if step.timed and step.expect == "visible" else None
         requests = [

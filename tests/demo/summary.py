@@ -7,6 +7,8 @@ from typing import Any
 
 from demo.compare import Comparison
 
+FILE = "summary.json"
+
 Json = Mapping[str, Any]
 
 
@@ -33,7 +35,7 @@ def percentile(lags_s: Sequence[float], share: int) -> int:
 
 def write(folder: Path, summary: Json) -> Path:
     """Replaces the file at once, so nobody reads half of it."""
-    path = folder / "summary.json"
+    path = folder / FILE
     draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(summary, indent=2) + "\n")
     draft.replace(path)

@@ -61,7 +61,7 @@ class World:
         self.processes: list[Process] = []
         self.environment: dict[str, str] = {}
         self._simulators: list[Process] = []
-        self._faults = faults
+        self.faults = faults
         self._settings = dict(settings or {})
         self._state, self._planning, self._broker = state, planning, broker
         self._tell = tell
@@ -78,8 +78,9 @@ class World:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for log in self.folder.glob("*.log"):
-            log.unlink()
+        for name in (*SERVICES, "graph", "dime"):
+            for log in self.folder.glob(f"{name}*.log"):
+                log.unlink()
         with contextlib.ExitStack() as opening:
             opening.callback(self._close)
             self._open()
@@ -177,7 +178,7 @@ class World:
         )
 
     def _kind(self) -> list[str]:
-        return [] if self._faults else ["--kind"]
+        return [] if self.faults else ["--kind"]
 
     def _database(self, server: stack.Postgres) -> str:
         dsn = stack.fresh_database(server)
@@ -206,17 +207,20 @@ class World:
         return process
 
     def _command(self, command: list[str]) -> str:
-        answer = subprocess.run(
-            command,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-        )
+        name = " ".join([Path(command[0]).name, *command[1:]])
+        try:
+            answer = subprocess.run(
+                command,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Trouble(f"{name} did not end within {COMMAND_S} s") from None
         if answer.returncode:
-            name = " ".join([Path(command[0]).name, *command[1:]])
             raise Trouble(f"{name} failed, exit status {answer.returncode}:\n{_tail(answer.stderr)}")
         return answer.stdout
 
