@@ -43,8 +43,10 @@ def claimed(folder: Path) -> Iterator[Claim]:
         _end(path)
         path.touch(mode=0o600)  # the addresses of databases may hold passwords
         path.write_text(json.dumps(_note()))
-        yield Claim(path)
-        path.unlink(missing_ok=True)
+        try:
+            yield Claim(path)
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def stop(folder: Path) -> int:
