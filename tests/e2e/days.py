@@ -58,7 +58,7 @@ class Planned:
 
 @dataclass
 class Day:
-    """Makes changes one after the other; `done` counts them.
+    """Makes changes one after the other; `done` counts them, also those that found the database away.
 
     `switching`: whether resources are now and then taken out of the synchronisation and put back.
     """
@@ -92,7 +92,7 @@ class Day:
             await asyncio.sleep(self.rng.uniform(0, 2 * pace_s))
 
     async def after(self, changes: int) -> None:
-        """Returns when so many changes more were made."""
+        """Returns when so many changes more were made or tried."""
         enough = self.done + changes
         async with self._more:
             await self._more.wait_for(lambda: self.done >= enough)
@@ -121,42 +121,42 @@ class Day:
                 await self.all_day(one)
             case "switch":
                 await self.switch()
-        async with self._more:
-            self.done += 1
-            self._more.notify_all()
+        await self._count()
 
     async def create(self, resources: list[str], *, anchor: bool = False) -> None:
         start, end = self._times()
         subject, fields = f"Visit {self.done}", self._texts()
-        number = await _insist(lambda: self.planner.add_appointment(subject, start, end, resources, **fields))
+        number = await self._insist(
+            lambda: self.planner.add_appointment(subject, start, end, resources, **fields)
+        )
         self.planned.append(Planned(number, start, anchor))
 
     async def move(self, one: Planned) -> None:
         start, end = self._times()
         one.start = start
-        await _insist(lambda: self.planner.edit(one.number, start=start, end=end, all_day=False))
+        await self._insist(lambda: self.planner.edit(one.number, start=start, end=end, all_day=False))
 
     async def edit(self, one: Planned) -> None:
         fields = self._texts() | {"subject": f"Changed {self.done} " + "x" * self.rng.choice((0, 0, 300))}
-        await _insist(lambda: self.planner.edit(one.number, **fields))
+        await self._insist(lambda: self.planner.edit(one.number, **fields))
 
     async def reassign(self, one: Planned) -> None:
         resources = self._some()
-        await _insist(lambda: self.planner.assign(one.number, resources))
+        await self._insist(lambda: self.planner.assign(one.number, resources))
 
     async def delete(self, one: Planned) -> None:
         self.planned.remove(one)
-        await _insist(lambda: self.planner.delete(one.number))
+        await self._insist(lambda: self.planner.delete(one.number))
 
     async def burst(self, one: Planned) -> None:
         for step in range(self.rng.randint(4, 12)):
             subject = f"Burst {self.done}.{step}"
-            await _insist(lambda subject=subject: self.planner.edit(one.number, subject=subject))
+            await self._insist(lambda subject=subject: self.planner.edit(one.number, subject=subject))
 
     async def all_day(self, one: Planned) -> None:
         start = one.start.replace(hour=0, minute=0)
         end = start + timedelta(days=self.rng.randint(1, 3))
-        await _insist(lambda: self.planner.edit(one.number, start=start, end=end, all_day=True))
+        await self._insist(lambda: self.planner.edit(one.number, start=start, end=end, all_day=True))
 
     async def switch(self) -> None:
         """Takes a resource out of the synchronisation, or puts back the one that is out."""
@@ -164,7 +164,26 @@ class Day:
             return
         no = self._off or self.rng.choice(list(RESOURCES))
         enabled, self._off = bool(self._off), None if self._off else no
-        await _insist(lambda: self.planner.switch_resource(no, enabled))
+        await self._insist(lambda: self.planner.switch_resource(no, enabled))
+
+    async def _insist(self, change: Callable[[], Awaitable[T]]) -> T | None:
+        """Makes a change as soon as the database lets us.
+
+        One whose answer was lost is made again: it may have been committed, and each of them may be made twice.
+        """
+        while True:
+            try:
+                return await change()
+            except LookupError:
+                return None  # deleted, and the answer was lost
+            except AWAY:
+                await self._count()
+                await asyncio.sleep(AWAY_S)
+
+    async def _count(self) -> None:
+        async with self._more:
+            self.done += 1
+            self._more.notify_all()
 
     def _some(self) -> list[str]:
         return self.rng.sample(list(RESOURCES), self.rng.choice((1, 1, 1, 2)))
@@ -183,17 +202,3 @@ class Day:
             "sensitivity": self.rng.choice((None, 1, 3)),
         }
         return {name: fields[name] for name in self.rng.sample(sorted(fields), 3)}
-
-
-async def _insist(change: Callable[[], Awaitable[T]]) -> T | None:
-    """Makes a change as soon as the database lets us.
-
-    A change whose answer was lost is made again: it may have been committed, and each of them may be made twice.
-    """
-    while True:
-        try:
-            return await change()
-        except LookupError:
-            return None  # deleted, and the answer was lost
-        except AWAY:
-            await asyncio.sleep(AWAY_S)
