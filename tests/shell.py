@@ -45,7 +45,7 @@ class Shell:
         command.arguments(parser)
         self.capsys.readouterr()
         with capture_logs():  # which a process writes to standard error
-            status = await command.run(load(Settings, self.environ), parser.parse_args(words))
+            status = await command.run(load(Settings, self.environ), parser.parse_args(command.amend(words)))
         out, err = self.capsys.readouterr()
         return status, out + err
 

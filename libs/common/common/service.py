@@ -34,7 +34,8 @@ Check = Callable[[Any], Awaitable[list[tuple[str, str | None]]]]
 class Command:
     """A command of a service besides `run` and `check`; `run(settings, arguments)` returns the exit status.
 
-    Without `needs_settings` it gets None instead of the settings.
+    Without `needs_settings` it gets None instead of the settings. `amend` may put right the words after its name
+    before they are read, for what argparse has no means.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Command:
     arguments: Callable[[ArgumentParser], None]
     run: Callable[[Any, Namespace], Awaitable[int]]
     needs_settings: bool = True
+    amend: Callable[[list[str]], list[str]] = list
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Service:
 
 def main(service: Service, argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status: 0 done, 1 failed, 2 wrong usage or settings."""
-    arguments = _parser(service).parse_args(argv)
+    arguments = _parser(service).parse_args(_amended(service, sys.argv[1:] if argv is None else list(argv)))
     command = next((command for command in service.commands if command.name == arguments.command), None)
     settings = None
     try:
@@ -68,6 +70,11 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
         sys.stderr.writelines(f"{line}\n" for line in fault.faults)
         return WRONG
     return _run(service, command, settings, arguments)
+
+
+def _amended(service: Service, words: list[str]) -> list[str]:
+    command = next((command for command in service.commands if words[:1] == [command.name]), None)
+    return words if command is None else [*words[:1], *command.amend(words[1:])]
 
 
 def _parser(service: Service) -> ArgumentParser:

@@ -10,17 +10,29 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from common.settings_sources import SettingsFault, gather, validate
+from common.zones import zone
 
 __all__ = [
     "PUBLIC",
     "CommonSettings",
     "Profile",
+    "Rules",
     "SettingsFault",
     "StateSettings",
     "Switch",
+    "ZoneName",
     "load",
     "reveal",
 ]
@@ -51,6 +63,11 @@ def _on_or_off(value: object) -> object:
     return value
 
 
+def _any_rules(value: object) -> bool:
+    """Whether there are rules at all; a section that is empty is none."""
+    return not re.fullmatch(r"\s*(\[\s*\]|\{\s*\}|None|)\s*", str(value))
+
+
 def _words(value: object) -> object:
     if isinstance(value, str):
         listed = json.loads(value) if value.lstrip().startswith("[") else value.split(",")
@@ -77,8 +94,21 @@ def _host(value: str) -> str:
     return value.rstrip("/")
 
 
+def known_zone(name: str) -> str:
+    """Give the name back; ValueError where it is none of a time zone."""
+    if zone(name) is None:
+        raise ValueError("there is no such time zone; use an IANA name (Europe/Brussels) or one of Windows")
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(known_zone)]
+"""A time zone, by its IANA name or that of Windows."""
+
 Switch = Annotated[bool, BeforeValidator(_on_or_off)]
 """`on` or `off`."""
+
+Rules = Annotated[bool, BeforeValidator(_any_rules)]
+"""The original's section `Rules`, of which this version knows only whether there are any."""
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 """A list, in the environment separated by commas or as JSON."""
@@ -112,7 +142,14 @@ class Profile(Section):
     graph_url: HttpsAddress = Field("https://graph.microsoft.com/v1.0", description="Graph of the cloud")
     ca_file: Path | None = Field(None, description="authorities to trust instead of the system's")
     domains: Words = Field((), description="mail domains of the tenant, separated by commas")
-    time_zone: str = Field("UTC", description="zone assumed where a mailbox has one of its own making")
+    time_zone: ZoneName = Field("UTC", description="zone assumed where a mailbox has one of its own making")
+
+    @field_validator("ca_file")
+    @classmethod
+    def _readable(cls, path: Path | None) -> Path | None:
+        if path and not path.is_file():
+            raise ValueError("there is no such file")
+        return path
 
     @model_validator(mode="after")
     def _one_credential(self) -> Profile:
@@ -162,10 +199,6 @@ def load(cls: type[Settings], environ: Mapping[str, str] = os.environ) -> Settin
     read strictly.
     """
     found = gather(cls, environ, known=PUBLIC)
-    rules = found.values.pop("rules", None)
-    if rules and not re.fullmatch(r"\s*(\[\s*\]|\{\s*\})?\s*", str(rules)):
-        found.faults.append(
-            f"{found.name(('rules',))}: rules are not evaluated by this version, so appointments that they keep "
-            "back would be sent; remove them, and set EXCONN_OUTBOUND=off if nothing may be sent without them"
-        )
+    if "rules" not in cls.model_fields:
+        found.values.pop("rules", None)
     return validate(cls, found)

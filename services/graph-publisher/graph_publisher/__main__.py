@@ -95,6 +95,7 @@ async def check(settings: Settings) -> list[tuple[str, str | None]]:
     return [
         ("postgresql", await db.check(settings.postgres_dsn)),
         ("rabbitmq", await amqp.check(settings.amqp_url)),
+        *await graph.check(settings.profiles),
     ]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import date
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from common.settings import CommonSettings, Port, Profile, Section
+from common.settings import CommonSettings, Port, Profile, Rules, Section, ZoneName
 from common.zones import zone
 from graph_publisher.deciding import Policy
 from graph_publisher.mapping import Defaults
@@ -81,7 +82,10 @@ class Settings(CommonSettings):
 
     ops_port: Port = Field(9102, description="port of health and metrics")
     profiles: dict[str, Profile] = Field(min_length=1, description="connections to Entra tenants")
-    planning_timezone: str = Field("UTC", description="zone of the planning's datetime columns")
+    planning_timezone: ZoneName = Field("UTC", description="zone of the planning's datetime columns")
+    rules: Rules = Field(
+        False, description="outbound rules; this version evaluates none, and sends nothing beside them"
+    )
     publisher: Tuning = Tuning()
 
     @model_validator(mode="after")
@@ -92,14 +96,24 @@ class Settings(CommonSettings):
             )
         return self
 
-    @field_validator("planning_timezone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        if zone(name) is None:
+    @model_validator(mode="after")
+    def _rules_are_kept(self) -> Settings:
+        if self.rules and self.outbound:
             raise ValueError(
-                "there is no such time zone; use an IANA name (Europe/Brussels) or one of Windows"
+                "RULES: this version evaluates none, so appointments that they keep back would be sent; remove them, "
+                "or set OUTBOUND=off"
             )
-        return name
+        return self
+
+    @field_validator("profiles")
+    @classmethod
+    def _each_mailbox_one_profile(cls, profiles: dict[str, Profile]) -> dict[str, Profile]:
+        domains = Counter(domain.lower() for profile in profiles.values() for domain in profile.domains)
+        if twice := sorted(domain for domain, number in domains.items() if number > 1):
+            raise ValueError(f"the domain {twice[0]} is in two profiles; a mailbox can have one only")
+        if sum(not profile.domains for profile in profiles.values()) > 1:
+            raise ValueError("only one profile may be without DOMAINS: it serves all other mailboxes")
+        return profiles
 
     def profile_of(self, mailbox: str) -> str | None:
         """Return the name of the profile that serves a mailbox; a single profile without domains serves all others."""

@@ -7,14 +7,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from common.settings import CommonSettings, Section
+from common.settings import CommonSettings, Section, ZoneName
 from common.zones import zone
-
-
-def _zone(name: str) -> str:
-    if zone(name) is None:
-        raise ValueError("there is no such time zone; use an IANA name (Europe/Brussels) or one of Windows")
-    return name
 
 
 def _odbc(value: SecretStr) -> SecretStr:
@@ -63,9 +57,7 @@ class PlanningSettings(CommonSettings):
         description="ODBC connection string of the Dime.Scheduler database"
     )
     planning_dialect: Literal["mssql", "postgresql"] = Field("mssql", description="which database that is")
-    planning_timezone: Annotated[str, AfterValidator(_zone)] = Field(
-        "UTC", description="zone of its datetime columns"
-    )
+    planning_timezone: ZoneName = Field("UTC", description="zone of its datetime columns")
 
 
 class Settings(PlanningSettings):

@@ -20,6 +20,16 @@ async def recompute(publisher: Publisher) -> None:
         pass
 
 
+async def test_an_address_alone_is_listed(publisher, shell):
+    await publisher.plan(changed(snapshot(1, ALICE, BOB)))
+
+    status, printed = await shell(f"mailboxes {ALICE}")
+
+    assert status == 0
+    assert ALICE in printed
+    assert BOB not in printed
+
+
 async def test_a_list_tells_each_mailbox_with_what_holds_it(publisher, shell):
     publisher.calendars.fail_next("settings", NO_LICENCE, mailbox=ALICE)
     await publisher.plan(changed(snapshot(1, ALICE, BOB)))

@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from common.errors import Configuration, Malformed, Transient
+from common.codes import CODES
+from common.errors import Configuration, Malformed, SyncError, Transient
 from common.graph import requests, wire
 from common.graph.connection import Call, Connection
 from common.graph.events import Event, MailboxSettings, Values, key_prefix
@@ -21,7 +22,7 @@ from common.graph.requests import Request
 
 T = TypeVar("T")
 
-__all__ = ["Call", "Graph", "GraphCalendar", "Profile", "client"]
+__all__ = ["Call", "Graph", "GraphCalendar", "Profile", "check", "client"]
 
 # 500 events each: no calendar has more in a window, so a listing that goes on is one that turns in circles.
 _PAGES = 2000
@@ -50,12 +51,26 @@ async def client(
             await connection.close()
 
 
+async def check(profiles: Mapping[str, Profile]) -> list[tuple[str, str | None]]:
+    """Sign in once with each profile; give its name with None, or with the fault and what to do about it."""
+    async with client(profiles) as graph:
+        return [(f"profile {name}", await graph.sign_in(name)) for name in profiles]
+
+
 class Graph(Calendars):
     """Every calendar that the profiles reach."""
 
     def __init__(self, connections: Mapping[str, Connection]) -> None:
         """One connection per profile's name."""
         self._connections = connections
+
+    async def sign_in(self, profile: str) -> str | None:
+        """Say why there is no token for a profile, or None."""
+        try:
+            await self._connections[profile].sign_in()
+        except SyncError as error:
+            return f"{error.code}: {error}. {CODES[error.code].advice}"
+        return None
 
     def calendar(self, profile: str, mailbox: str, *, request_id: str | None = None) -> GraphCalendar:
         """Give the default calendar of a mailbox; no call is made here.

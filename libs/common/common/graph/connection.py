@@ -74,6 +74,10 @@ class Connection:
         if self._session:
             await self._session.close()
 
+    async def sign_in(self) -> None:
+        """Have a token; Configuration or Transient of scope tenant where there is none."""
+        await self._tokens.token()
+
     async def send(self, request: Request, mailbox: str, client_request_id: str) -> Answer:
         """Give a successful answer, else raise what it means.
 

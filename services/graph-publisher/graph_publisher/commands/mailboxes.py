@@ -15,13 +15,15 @@ from graph_publisher.commands.tables import DONE, FAILED, complain, dump, say, s
 from graph_publisher.settings import Settings
 from graph_publisher.store.mailboxes import FIRST, Mailbox, MailboxStore
 
+EVERY = 1_000_000
+"""More mailboxes than an organisation has."""
 BATCH = 500
 """Appointments that are put back for a new decision in one commit."""
 
 _ACTIONS = {
     "enable": "send to the mailbox; what was held back is decided on anew",
     "disable": "send nothing to the mailbox; its events stay as they are",
-    "test": "try sign-in, settings and a listing of the mailbox; writes nothing",
+    "test": "try sign-in, settings and a listing of one mailbox or of all; writes nothing",
     "hold": "make no call to the mailbox until it is released; changes stay pending",
     "release": "end any hold of the mailbox, and try again now",
 }
@@ -42,8 +44,16 @@ def _arguments(parser: ArgumentParser) -> None:
     for name, about in _ACTIONS.items():
         action = actions.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         examples(action, f"graph-publisher mailboxes {name} alice@contoso.example")
-        action.add_argument("address", type=mailbox_address, metavar="ADDRESS")
+        one_or_all = "?" if name == "test" else None
+        action.add_argument("address", nargs=one_or_all, type=mailbox_address, metavar="ADDRESS")
     parser.set_defaults(action="list", address=None)
+
+
+def _amend(words: list[str]) -> list[str]:
+    """An address without an action is to be listed."""
+    action = next((number for number, word in enumerate(words) if word in {"list", *_ACTIONS}), len(words))
+    address = next((number for number, word in enumerate(words) if "@" in word), len(words))
+    return [*words[:address], "list", *words[address:]] if address < action else words
 
 
 def _list_options(parser: ArgumentParser, *, limit: object, as_json: object) -> None:
@@ -56,15 +66,29 @@ def _list_options(parser: ArgumentParser, *, limit: object, as_json: object) -> 
 
 async def _run(settings: Settings, arguments: Namespace) -> int:
     address: str | None = arguments.address
-    if address is not None and arguments.action == "test":
-        timeout = settings.publisher.call_timeout_s
-        async with graph.client(settings.profiles, timeout=timeout) as calendars:
-            return await try_mailbox(address, settings.profile_of, calendars)
+    if arguments.action == "test":
+        return await _test([address] if address else await _all(settings), settings)
     async with state(settings) as pool:
         store = MailboxStore(pool, who())
         if arguments.action == "list" or address is None:
             return await show(store, address, arguments.limit, as_json=arguments.json)
         return await _act(arguments.action, address, store, settings)
+
+
+async def _all(settings: Settings) -> list[str]:
+    async with state(settings) as pool:
+        return [mailbox.address for mailbox in await MailboxStore(pool, who()).read(None, EVERY)]
+
+
+async def _test(addresses: Sequence[str], settings: Settings) -> int:
+    """Try mailboxes one after the other; failed where one fails."""
+    status = DONE
+    async with graph.client(settings.profiles, timeout=settings.publisher.call_timeout_s) as calendars:
+        for address in addresses:
+            if len(addresses) > 1:
+                say(address)
+            status = max(status, await try_mailbox(address, settings.profile_of, calendars))
+    return status
 
 
 async def _act(action: str, address: str, store: MailboxStore, settings: Settings) -> int:
@@ -129,4 +153,4 @@ async def release(store: MailboxStore, address: str, settings: Settings) -> int:
     return DONE
 
 
-MAILBOXES = Command("mailboxes", "The switches of a mailbox.", _arguments, _run)
+MAILBOXES = Command("mailboxes", "The switches of a mailbox.", _arguments, _run, amend=_amend)
