@@ -93,7 +93,7 @@ FROM sys.databases AS d
 WHERE d.database_id = DB_ID() AND d.is_read_only = 1;
 
 INSERT INTO @findings (Verdict, Subject, Finding)
-SELECT 'warning', N'nested triggers', N'Switched off on this server: what a trigger of Dime.Scheduler changes is not noted, and only found by reconciliation.'
+SELECT 'warning', N'nested triggers', N'Switched off on this server: what a trigger of Dime.Scheduler changes is not noted, and only found by a backfill.'
 FROM sys.configurations AS c
 WHERE c.name = N'nested triggers' AND CAST(c.value_in_use AS int) = 0;
 
@@ -174,7 +174,7 @@ INNER JOIN sys.tables AS s ON t.ObjectId = s.object_id
 WHERE s.temporal_type = 2;
 
 INSERT INTO @findings (Verdict, Subject, Finding)
-SELECT 'warning', t.TableName, N'No enforced foreign key refers to it: a row that is inserted after those that refer to it is found by reconciliation only.'
+SELECT 'warning', t.TableName, N'No enforced foreign key refers to it: a row that is inserted after those that refer to it is found by a backfill only.'
 FROM @tables AS t
 WHERE t.ObjectId IS NOT NULL
     AND t.TableName NOT IN (N'Appointments', N'AppointmentResources')

@@ -27,7 +27,7 @@ _ROWS: tuple[tuple[str, Kind, str, str], ...] = (
     ("EXC-NO-ADDRESS", "none", "The resource has no e-mail address.", "Enter the address in Dime.Scheduler."),
     # Outbound items.
     ("EXC-END-BEFORE-START", "permanent", "The appointment ends before it starts.", "Correct its times in Dime.Scheduler."),
-    ("EXC-UNREADABLE", "permanent", "The appointment could not be read from the planning database.", "See the reason; correct the row, then requeue it."),
+    ("EXC-UNREADABLE", "permanent", "The appointment could not be read from the planning database.", "See the reason and correct the row; it is read again by itself."),
     ("EXC-REFUSED", "permanent", "Microsoft Graph refused the event's values.", "See Graph's code in the attempt; correct the appointment."),
     ("EXC-HAS-ATTENDEES", "permanent", "The event has attendees; a change would mail them.", "Remove the attendees in Outlook, then retry."),
     ("EXC-SERIES", "permanent", "The event was made a series; the connector never writes to a series.", "Remove the recurrence in Outlook, then retry."),
@@ -35,7 +35,7 @@ _ROWS: tuple[tuple[str, Kind, str, str], ...] = (
     ("EXC-AMBIGUOUS", "configuration", "Several events of the calendar could be this appointment.", "Keep one of them in Outlook, then retry."),
     ("EXC-NOT-AS-SENT", "permanent", "The calendar answered other values than were sent.", "Compare both in the attempt, then retry."),
     ("EXC-EXHAUSTED", "transient", "The change failed many times while others of the mailbox succeeded.", "See the attempts, then retry."),
-    ("EXC-EVENT-GONE", "permanent", "The event was deleted in the calendar.", "It is restored by the policy for deleted events."),
+    ("EXC-EVENT-GONE", "permanent", "The event was deleted in the calendar.", "It is made again by itself."),
     # Calls to Graph.
     ("EXC-CONFLICT", "transient", "Somebody changed the event at the same moment.", "It is tried again by itself."),
     ("EXC-THROTTLED", "transient", "Microsoft Graph asked to wait.", "It continues by itself."),

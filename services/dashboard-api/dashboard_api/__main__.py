@@ -1,36 +1,14 @@
-"""dashboard-api: what happened, as a JSON API and a website for administrators. So far it only tells that it is there."""
+"""dashboard-api: the state of everything, for administrators. So far it only tells that it is there."""
 
 from __future__ import annotations
 
 import sys
 
-from common import amqp, db, service
-from common.service import Ops, Service
+from common import service
+from common.waiting import waiting
 from dashboard_api.settings import Settings
 
-NAME = "dashboard-api"
-
-
-async def serve(settings: Settings, ops: Ops) -> None:
-    """Hold the connections that the work will need, and tell whether they are up, until told to stop."""
-    async with (
-        db.pool(settings.postgres_dsn, application_name=NAME, max_size=2) as pool,
-        amqp.connect(settings.amqp_url, name=NAME, report=ops.reporter("rabbitmq")),
-    ):
-        await db.watch(pool, ops.reporter("postgresql"))
-
-
-async def check(settings: Settings) -> list[tuple[str, str | None]]:
-    """Try each neighbour once."""
-    return [
-        ("postgresql", await db.check(settings.postgres_dsn)),
-        ("rabbitmq", await amqp.check(settings.amqp_url)),
-    ]
-
-
-SERVICE = Service(
-    NAME, "What happened, as a JSON API and a website for administrators.", Settings, serve, check
-)
+SERVICE = waiting("dashboard-api", "The state of everything, for administrators.", Settings)
 
 
 def main() -> None:

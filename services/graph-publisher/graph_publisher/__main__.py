@@ -14,6 +14,7 @@ from common.errors import SyncError
 from common.graph import client as graph
 from common.messages import AppointmentChanged, AppointmentUnreadable, MailboxDirty
 from common.service import Ops, Service
+from common.waiting import neighbours
 from graph_publisher.commands import COMMANDS
 from graph_publisher.lanes import Lanes
 from graph_publisher.metrics import observe
@@ -92,11 +93,7 @@ async def _recompute(planner: Planner, current: int, pause_s: float) -> None:
 
 async def check(settings: Settings) -> list[tuple[str, str | None]]:
     """Try each neighbour once."""
-    return [
-        ("postgresql", await db.check(settings.postgres_dsn)),
-        ("rabbitmq", await amqp.check(settings.amqp_url)),
-        *await graph.check(settings.profiles),
-    ]
+    return [*await neighbours(settings), *await graph.check(settings.profiles)]
 
 
 SERVICE = Service(NAME, "Planned appointments in, calendar events out.", Settings, serve, check, COMMANDS)
