@@ -11,7 +11,7 @@ from common.messages import AppointmentChanged, AppointmentUnreadable
 from graph_publisher.deciding import Decision, Profiles
 from graph_publisher.store.appointments import Stored, newest, storable, store, stored
 from graph_publisher.store.links import correct_profiles, write
-from graph_publisher.store.strays import claim
+from graph_publisher.store.strays import beside, claim
 
 if TYPE_CHECKING:
     from common.db import Pool
@@ -41,6 +41,7 @@ class PlanStore:
     async def plan(self, news: Sequence[AppointmentChanged], decide: Decide) -> Planned:
         """Store the newest of `news` where they are newer than what is stored, and what follows, in one commit."""
         async with db.transaction(self.pool) as connection:
+            await beside(connection)
             fresh = await store(connection, newest(news), self.generation)
             known = await stored(connection, list(fresh), fresh)
             links, mailboxes = await write(connection, [(one, decide(one)) for one in known], self.profile_of)
@@ -50,6 +51,7 @@ class PlanStore:
     async def recompute(self, generation: int, limit: int, decide: Decide) -> Planned:
         """Decide again for at most `limit` appointments of an older generation; each commit is progress."""
         async with db.transaction(self.pool) as connection:
+            await beside(connection)
             rows = await connection.fetch(
                 """UPDATE appointment SET generation = $1
                    WHERE (id, guid) IN (SELECT id, guid FROM appointment WHERE generation < $1

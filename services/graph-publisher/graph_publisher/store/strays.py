@@ -26,11 +26,23 @@ class Stray:
     resource_no: str
 
 
+_LOCK = 0x73747261  # "stra"
+
+
+async def beside(connection: Connection) -> None:
+    """First in every transaction that plans: strays are noted before it or after it, never beside it.
+
+    Else neither would see the other's rows: the stray would find no appointment, and the appointment no stray.
+    """
+    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _LOCK)
+
+
 async def note(pool: Pool, mailbox: str, strays: Sequence[Stray]) -> None:
     """Remember strays, and have their appointments decided again."""
     if not strays:
         return
     async with db.transaction(pool) as connection:
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         await connection.execute(
             """INSERT INTO stray (mailbox, event_id, appointment_guid, resource_no)
                SELECT $1, * FROM unnest($2::text[], $3::uuid[], $4::text[]) ON CONFLICT DO NOTHING""",
