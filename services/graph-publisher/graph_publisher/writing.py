@@ -24,7 +24,7 @@ from graph_publisher.turn import Turn, outcome
 log = structlog.get_logger()
 
 REAPPEARS = 3600.0
-"""Seconds after which an event that was replaced is looked for once more: it may only have been out of sight."""
+"""Seconds after which an event that was not found is looked for once more: it may only have been out of sight."""
 
 
 async def work(due: Due, turn: Turn) -> None:
@@ -92,7 +92,7 @@ async def _read_and_write(due: Due, turn: Turn, wanted: Values | None) -> None:
 async def _not_found(due: Due, turn: Turn) -> None:
     """Wanted absent: done. Wanted: only a second look, apart from the first, proves that it is gone."""
     if due.wanted is None:
-        await turn.attempts.gone(due, turn.lease)
+        await turn.attempts.gone(due, turn.lease, reappears_s=REAPPEARS)
         await turn.attempts.nothing_to_do(replace(due, event_id=None))
     elif due.missing_for is None or due.missing_for < turn.tuning.look_apart_s:
         await turn.attempts.missing(due, turn.tuning.look_apart_s - (due.missing_for or 0.0))
