@@ -59,9 +59,9 @@ async def guarded(world: World, work: Any) -> Any:
     guarding = asyncio.ensure_future(_guard(world))
     try:
         await asyncio.wait((working, guarding), return_when=asyncio.FIRST_COMPLETED)
-        if guarding.done() or working.exception():
+        if working.done() and not working.cancelled() and working.exception():
             world.check()  # who ended is more to the point than who noticed
-        return await working
+        return await (working if working.done() else guarding)
     finally:
         working.cancel()
         guarding.cancel()
@@ -84,7 +84,7 @@ async def _play(stage: Stage, table: Table) -> Result:
     await _begin(stage, table)
     played = await _chapters(stage, table)
     comparison = await _quiet(stage, table)
-    comparison.differences += await inheritance.faults(stage.doors)
+    comparison.differences += [*await inheritance.faults(stage.doors), *await stage.touched()]
     requests = await stage.doors.requests()
     lags = [each.lag_s for each in played if each.lag_s is not None]
     return Result(comparison, summarise(comparison, lags, requests), requests)

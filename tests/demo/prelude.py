@@ -7,11 +7,9 @@ from typing import Any
 from demo.cast import CAST, Resource
 from demo.compare import mark_of
 from demo.doors import Doors
-from demo.stage import Stage
+from demo.stage import SHOWN, Stage
 from demo.steps import When
 from demo.story import BEFORE, LEFT_BEHIND, PRIVATE, STORED
-
-OF_A_PERSON = ("subject", "body", "start", "end", "extendedProperties")
 
 Event = dict[str, Any]
 
@@ -34,7 +32,7 @@ class Inheritance:
                 )
         for resource, event in self.private:
             now = await _now(doors, resource, event)
-            if now is None or any(now[name] != event[name] for name in OF_A_PERSON):
+            if now is None or any(now[name] != event[name] for name in SHOWN):
                 found.append(f"{resource.address}: the private {event['subject']!r} was touched")
         return found
 

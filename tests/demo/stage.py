@@ -25,6 +25,9 @@ PACE_S = 0.15
 HELD = frozenset(resource.address for resource in CAST if resource.held)
 ZONES = {resource.address: resource.time_zone for resource in CAST}
 
+SHOWN = ("subject", "body", "start", "end", "location", "categories", "extendedProperties")
+"""What nobody may change in an event that is not the connector's to write to."""
+
 Json = dict[str, Any]
 
 
@@ -62,15 +65,34 @@ class Stage:
     state: State
     monday: date
     ids: dict[str, int] = field(default_factory=dict)
-    frozen: set[str] = field(default_factory=set)
+    frozen: dict[str, dict[str, Json]] = field(default_factory=dict)
     _planned: dict[int, Json] = field(default_factory=dict)
     _watching: dict[int, asyncio.Task[Played]] = field(default_factory=dict)
 
     async def command(self, service: str, *arguments: str) -> str:
         return await asyncio.to_thread(self.world.run, service, *arguments)
 
-    def switch_off(self, resource: Resource) -> None:
-        self.frozen.add(resource.address)
+    async def switch_off(self, resource: Resource) -> None:
+        """From now on the calendar stays as it is."""
+        await self.command("graph-publisher", "mailboxes", "disable", resource.address)
+        self.frozen[resource.address] = {
+            each["id"]: each for each in await self.doors.events(resource.address)
+        }
+
+    async def touched(self) -> list[str]:
+        """The mailboxes that were written to although they were switched off."""
+        found = []
+        for address, before in self.frozen.items():
+            now = {each["id"]: each for each in await self.doors.events(address)}
+            if any(
+                now.get(number, {}).get(name) != event[name]
+                for number, event in before.items()
+                for name in SHOWN
+            ):
+                found.append(f"{address}: an event was touched after the mailbox was switched off")
+            if now.keys() - before.keys():
+                found.append(f"{address}: an event was made after the mailbox was switched off")
+        return found
 
     async def play(self, step: Step) -> asyncio.Task[Played]:
         """Does the step; the task ends when the calendars show it. Steps of one appointment wait for each other."""
@@ -94,7 +116,7 @@ class Stage:
         return self._compare(await self.doors.calendars())
 
     def _compare(self, calendars: Mapping[str, Calendar], guids: Collection[str] | None = None) -> Comparison:
-        exceptions = Exceptions(held=HELD, frozen=self.frozen)
+        exceptions = Exceptions(held=HELD, frozen=self.frozen.keys())
         return compare(list(self._planned.values()), calendars, INSTALLATION, exceptions, guids)
 
     async def _settled(self, step: Step) -> None:

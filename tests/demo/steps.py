@@ -20,9 +20,7 @@ class Scene(Protocol):
     monday: date
     ids: dict[str, int]
 
-    async def command(self, service: str, *arguments: str) -> str: ...
-
-    def switch_off(self, resource: Resource) -> None: ...
+    async def switch_off(self, resource: Resource) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -165,8 +163,7 @@ class SwitchOff(Step):
 
     async def play(self, scene: Scene) -> None:
         for resource in self.who:
-            await scene.command("graph-publisher", "mailboxes", "disable", resource.address)
-            scene.switch_off(resource)
+            await scene.switch_off(resource)
 
 
 @dataclass(frozen=True)
