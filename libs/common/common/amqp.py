@@ -81,21 +81,33 @@ class Broker:
         Comes back within `timeout` seconds for all together.
         """
         started = perf_counter()
-        tasks = [asyncio.ensure_future(self._send(message, headers)) for message in messages]
-        try:
-            if tasks:
-                await asyncio.wait(tasks, timeout=timeout)
-        finally:
-            for task in tasks:
-                task.cancel()
-        outcomes = [outcome(result) for result in await asyncio.gather(*tasks, return_exceptions=True)]
+        outcomes = await self._outcomes(messages, headers, timeout)
         metrics.PUBLISH_SECONDS.observe(perf_counter() - started)
         count(messages, outcomes)
         return outcomes
 
-    async def _send(self, message: Outgoing, headers: Mapping[str, Any] | None) -> None:
-        channel = self._channel or (await self._opened())[1]
-        await send(channel, message, headers)
+    async def _outcomes(
+        self, messages: Sequence[Outgoing], headers: Mapping[str, Any] | None, seconds: float
+    ) -> list[Transient | None]:
+        """What became of each, known within so many seconds."""
+        confirms: list[asyncio.Future[Any]] = []
+        try:
+            async with asyncio.timeout(seconds):
+                channel = self._channel or (await self._opened())[1]
+                confirms = await send(channel, messages, headers)
+                if confirms:
+                    await asyncio.wait(confirms)
+        except BROKER_ERRORS as error:
+            if not confirms:
+                await asyncio.sleep(
+                    min(seconds, RECONNECT[0])
+                )  # a caller that insists must not keep us from connecting
+                return [outcome(error) for _ in messages]
+        finally:
+            for confirm in confirms:
+                confirm.cancel()
+        results = await asyncio.gather(*confirms, return_exceptions=True)
+        return [outcome(result if isinstance(result, BaseException) else None) for result in results]
 
     async def consume(
         self,
