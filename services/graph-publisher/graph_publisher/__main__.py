@@ -89,6 +89,10 @@ async def _recompute(planner: Planner, current: int, pause_s: float) -> None:
         except SyncError as error:
             log.warning("recomputation.interrupted", code=error.code, reason=str(error))
             await asyncio.sleep(pause_s)
+        except Exception:
+            # A defect here must not take planning and lanes down with it, again at every start.
+            log.exception("recomputation.broken")
+            await asyncio.sleep(10 * pause_s)
 
 
 async def check(settings: Settings) -> list[tuple[str, str | None]]:
