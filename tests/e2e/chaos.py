@@ -1,17 +1,15 @@
 """What tests that kill need: the world with doors open, its victims, and the verdict at the end."""
 
 import asyncio
-import random
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Self
 
 import asyncpg
 from e2e.days import Day
+from e2e.telling import untold
 
 from common.amqp import depth
 from common.topology import DEAD_QUEUE
@@ -21,7 +19,6 @@ from demo.environment import INSTALLATION
 from demo.play import guarded
 from demo.state import State
 from demo.world import World
-from stack import PrivateBroker, PrivatePostgres
 
 PATIENCE_S = 75.0
 LOOK_EVERY_S = 0.1
@@ -158,124 +155,3 @@ async def _left_over(state: Any, failed: Collection[str], held: Collection[str])
         *(f"failed: {dict(row)}" for row in broken),
         *(f"attempt left open: {dict(row)}" for row in attempts),
     ]
-
-
-async def untold(state: Any) -> list[str]:
-    """Where the transactions do not tell the whole story of an appointment, in order."""
-    rows = await state.fetch(
-        "SELECT id, link_id, appointment_id, appointment_guid, action, status, code, epoch, version, want_seq,"
-        " superseded_by, closed_at, created_at FROM transaction WHERE direction = 'out' ORDER BY id"
-    )
-    links = await state.fetch("SELECT id, wanted IS NULL AS absent, frozen, event_id, done_seq FROM link")
-    return [
-        fault
-        for story in _by(rows, "appointment_id", "appointment_guid").values()
-        for fault in _disorder(story)
-    ] + [
-        fault
-        for link in links
-        for fault in _ending(link, [row for row in rows if row["link_id"] == link["id"]])
-    ]
-
-
-def _by(rows: Iterable[Any], *names: str) -> dict[tuple[Any, ...], list[Any]]:
-    found = defaultdict(list)
-    for row in rows:
-        found[tuple(row[name] for name in names)].append(row)
-    return found
-
-
-def _disorder(story: Sequence[Any]) -> list[str]:
-    """Of one appointment: versions grow with ids, each transaction is closed, and what replaces it is newer."""
-    versioned = [row for row in story if row["version"] is not None]
-    faults = [
-        f"transaction {later['id']} tells an older version than {earlier['id']}"
-        for earlier, later in pairwise(versioned)
-        if (later["epoch"], later["version"]) < (earlier["epoch"], earlier["version"])
-    ]
-    faults += [
-        f"transaction {row['id']} is {row['status']}, closed at {row['closed_at']}"
-        for row in story
-        if (row["status"] == "pending") != (row["closed_at"] is None)
-    ]
-    faults += [
-        f"transaction {row['id']} is superseded by {row['superseded_by']}"
-        for row in story
-        if row["superseded_by"] is not None and row["superseded_by"] <= row["id"]
-    ]
-    return faults
-
-
-def _ending(link: Any, story: Sequence[Any]) -> list[str]:
-    """Of one link: sequences grow, and the last transaction tells what the calendar shows now."""
-    if not story:
-        return [f"link {link['id']} has no transaction"]
-    faults = [
-        f"transaction {later['id']} goes back from {earlier['want_seq']} to {later['want_seq']}"
-        for earlier, later in pairwise(story)
-        if later["want_seq"] < earlier["want_seq"]
-    ]
-    last = story[-1]
-    if link["done_seq"] < last["want_seq"] or link["frozen"] or last["status"] == "failed":
-        return faults
-    told = (last["action"], last["status"], last["code"])
-    if link["absent"]:
-        well = last["status"] == "succeeded" and last["action"] == "delete" and not link["event_id"]
-    else:
-        well = last["status"] == "succeeded" and last["action"] in ("create", "update") and link["event_id"]
-    if not well and told[1:] != ("skipped", "EXC-NO-CHANGE"):
-        faults.append(f"link {link['id']} ({'absent' if link['absent'] else 'wanted'}) ends with {told}")
-    return faults
-
-
-@dataclass(frozen=True)
-class Victim:
-    """Something that can be killed and brought back; both block."""
-
-    name: str
-    kill: Callable[[], object]
-    revive: Callable[[], object]
-
-
-def service(world: World, name: str) -> Victim:
-    """All processes of a service."""
-    return Victim(name, lambda: world.kill(name), lambda: world.restart(name, wait=False))
-
-
-def server(name: str, private: PrivateBroker | PrivatePostgres) -> Victim:
-    return Victim(name, private.kill, private.start)
-
-
-def at_once(victims: Sequence[Victim]) -> Victim:
-    """The power of the whole machine room; the services are back first, before what they need."""
-
-    def kill() -> None:
-        for victim in victims:
-            victim.kill()
-
-    def revive() -> None:
-        for victim in victims:
-            victim.revive()
-
-    return Victim("everything", kill, revive)
-
-
-async def strike(victims: Sequence[Victim], day: Day, rng: random.Random) -> None:
-    """Kills each in the order given, while the day goes on, and brings it back some changes later."""
-    for victim in victims:
-        await day.after(rng.randint(2, 9))
-        print(f"change {day.done}: {victim.name} killed")
-        await asyncio.to_thread(victim.kill)
-        await day.after(rng.randint(1, 6))
-        await asyncio.to_thread(victim.revive)
-
-
-async def havoc(scene: Scene, changes: int, *disasters: Coroutine[Any, Any, None]) -> None:
-    """A day of at least so many changes, which lasts until all these disasters have happened."""
-    happening = asyncio.gather(*disasters)
-    try:
-        await scene.guarded(scene.day.work(changes, happening.done))
-        await happening
-    finally:
-        happening.cancel()
-        await asyncio.gather(happening, return_exceptions=True)

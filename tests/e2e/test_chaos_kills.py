@@ -3,7 +3,8 @@
 import asyncio
 import random
 
-from e2e.chaos import Scene, at_once, havoc, server, service, strike
+from e2e.chaos import Scene
+from e2e.havoc import at_once, havoc, server, service, strike
 
 SLOW = {"times": 10**6, "seconds": 0.12}
 """Answers take so long that a kill meets calls under way, of which some were carried out."""
