@@ -182,7 +182,7 @@ async def _worked_off(bench: Bench) -> float:
     started = time.perf_counter()
     working = asyncio.create_task(bench.lanes().run())
     try:
-        async with asyncio.timeout(300):
+        async with asyncio.timeout(120):
             while await bench.pool.fetchval("SELECT EXISTS (SELECT FROM link WHERE want_seq > done_seq)"):
                 await asyncio.sleep(0.01)
         return time.perf_counter() - started

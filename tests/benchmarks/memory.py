@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,56 +16,56 @@ ABOUT = "resident memory of each process, in MB, while changes go by"
 GOAL = "flat: no more than 10 % between the second point and the last"
 POINTS = 10
 FLAT = 1.1
-BATCH = 500
-PATIENCE_S = 900
+BATCH = 1000
+PATIENCE_S = 120
 
 
 @dataclass(frozen=True)
 class Size:
-    """`appointments` are moved again and again until there were `changes`."""
+    """`appointments` are moved again and again until there were `changes`, or for `seconds` at most."""
 
     changes: int
     appointments: int
     mailboxes: int
+    seconds: int
 
 
 SIZES = {
-    "full": Size(100_000, 5000, 500),
-    "quick": Size(10_000, 1000, 100),
-    "smoke": Size(100, 10, 2),
+    "full": Size(100_000, 5000, 20, 330),
+    "quick": Size(10_000, 1000, 20, 120),
+    "smoke": Size(100, 10, 2, 30),
 }
 
 
 def run(size: Size, tell) -> Report:
     points: dict[str, list[float]] = {}
     with chain(size.appointments, size.mailboxes) as running:
-        started = time.monotonic()
-        for point in range(POINTS):
-            asyncio.run(_change(running, size, point))
+        started, changes = time.monotonic(), 0
+        while changes < size.changes and time.monotonic() - started < size.seconds:
+            asyncio.run(_change(running, size, changes))
+            changes += size.changes // POINTS
             for process in running.processes:
                 points.setdefault(process.name.rpartition("-")[0], []).append(_resident(process.popen.pid))
-            seen = ", ".join(f"{name} {each[-1]:.0f} MB" for name, each in points.items())
-            tell(f"{(point + 1) * size.changes // POINTS:,} changes: {seen}")
-        seconds = time.monotonic() - started
-        planned = asyncio.run(fetch(running.world.state_dsn, "SELECT count(*) FROM transaction"))
-        written = asyncio.run(fetch(running.world.state_dsn, "SELECT count(*) FROM attempt"))
-    work = f"{size.changes:,} changes of {size.appointments:,} appointments in {size.mailboxes} mailboxes"
-    done = f"{planned:,} transactions, {written:,} calls that write"
-    curves = "; ".join(f"{name} {each}" for name, each in points.items())
-    notes = [
-        f"{work} in {seconds:.0f} s: {done} (what changes again before its lane comes is written once)",
-        f"the points, in MB: {curves}",
-    ]
-    return Report("memory", ABOUT, GOAL, [_row(name, each, size) for name, each in points.items()], notes)
+            tell(
+                f"{changes:,} changes: {', '.join(f'{name} {each[-1]:.0f} MB' for name, each in points.items())}"
+            )
+        took = time.monotonic() - started
+        transactions, calls = asyncio.run(_counted(running.world.state_dsn))
+    work = f"{changes:,} changes of {size.appointments:,} appointments in {size.mailboxes} mailboxes"
+    notes = [f"{work} in {took:.0f} s: {transactions:,} transactions, {calls:,} calls that write"]
+    notes += [f"{name}, MB after each tenth: {', '.join(map(str, each))}" for name, each in points.items()]
+    if changes < size.changes:
+        notes.append(f"ended after {size.seconds} s: {size.changes:,} changes were meant")
+    return Report("memory", ABOUT, GOAL, [_row(name, each, changes) for name, each in points.items()], notes)
 
 
-def _row(name: str, points: list[float], size: Size) -> dict[str, Any]:
-    growth = points[-1] / points[1]
+def _row(name: str, points: list[float], changes: int) -> dict[str, Any]:
+    growth = points[-1] / points[min(1, len(points) - 1)]
     return {
         "process": name,
-        "changes": size.changes,
+        "changes": changes,
         "first": points[0],
-        "second": points[1],
+        "second": points[min(1, len(points) - 1)],
         "last": points[-1],
         "most": max(points),
         "growth": f"{growth - 1:+.1%}",
@@ -73,41 +74,39 @@ def _row(name: str, points: list[float], size: Size) -> dict[str, Any]:
     }
 
 
-async def _change(running: Chain, size: Size, point: int) -> None:
-    """A tenth of all changes, each planned by itself: a batch waits until the one before has left the broker."""
-    connection = await asyncpg.connect(running.world.planning_dsn)
+async def _change(running: Chain, size: Size, done: int) -> None:
+    """A tenth of all changes, each told and planned by itself: none is made while another waits in the outbox."""
+    planning = await asyncpg.connect(running.world.planning_dsn)
+    state = await asyncpg.connect(running.world.state_dsn)
     try:
-        batch = min(BATCH, size.appointments)
-        share = size.changes // POINTS
-        for number in range(point * share, (point + 1) * share, batch):
-            first = number % size.appointments
-            await connection.execute(
-                """UPDATE dbo.Appointments SET StartDate = StartDate + interval '15 minutes',
-                          EndDate = EndDate + interval '15 minutes'
-                   WHERE Id > $1 AND Id <= $2""",
-                first,
-                first + batch,
-            )
-            await _planned(running)
+        batch = min(BATCH, size.appointments, size.changes // POINTS)
+        for number in range(done, done + size.changes // POINTS, batch):
+            await planning.execute(MOVE, number % size.appointments, batch)
+            await _until(lambda: planning.fetchval("SELECT count(*) = 0 FROM exconn.Outbox WHERE State < 2"))
+        newest = await planning.fetchval("SELECT max(Version) FROM exconn.Outbox")
+        await _until(lambda: state.fetchval("SELECT max(version) >= $1 FROM appointment", newest))
     finally:
-        await connection.close()
+        await planning.close()
+        await state.close()
 
 
-async def _planned(running: Chain) -> None:
-    """Until the newest version is planned."""
-    deadline = time.monotonic() + PATIENCE_S
-    while await fetch(running.world.planning_dsn, "SELECT count(*) FROM exconn.Outbox WHERE State < 2"):
-        _not_after(deadline)
-        await asyncio.sleep(0.01)
-    newest = await fetch(running.world.planning_dsn, "SELECT max(Version) FROM exconn.Outbox")
-    while await fetch(running.world.state_dsn, "SELECT max(version) FROM appointment") < newest:
-        _not_after(deadline)
-        await asyncio.sleep(0.01)
+MOVE = """
+UPDATE dbo.Appointments
+SET StartDate = StartDate + interval '15 minutes', EndDate = EndDate + interval '15 minutes'
+WHERE Id > $1::bigint AND Id <= $1::bigint + $2::bigint
+"""
 
 
-def _not_after(deadline: float) -> None:
-    if time.monotonic() > deadline:
-        raise TimeoutError("a change was never planned")
+async def _until(reached: Callable[[], Awaitable[Any]]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not await reached():
+            await asyncio.sleep(0.05)
+
+
+async def _counted(dsn: str) -> tuple[int, int]:
+    return await fetch(dsn, "SELECT count(*) FROM transaction"), await fetch(
+        dsn, "SELECT count(*) FROM attempt"
+    )
 
 
 def _resident(pid: int) -> float:

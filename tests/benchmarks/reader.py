@@ -134,7 +134,7 @@ async def _relayed(bench: Bench, rows: int) -> float:
     )
     started = time.perf_counter()
     bench.relay.wake()
-    async with asyncio.timeout(300):
+    async with asyncio.timeout(120):
         await bench.confirmed.all.wait()
         seconds = bench.confirmed.at - started
         while any(depth.state in (0, 1) for depth in await bench.outbox.depths()):
@@ -200,7 +200,14 @@ async def _reader(planning: str, state: str, url: str) -> AsyncIterator[Bench]:
     ):
         keeping, confirmed = Keeping(database), Confirmed(broker)
         epochs = Epochs(keeping, State(pool), lambda: database.connects, tuning.check_every_s)
-        relay = Relay(Outbox(database), Planning(database, UTC), epochs, confirmed.publish, tuning)
+        relay = Relay(
+            Outbox(database),
+            Planning(database, UTC),
+            epochs,
+            confirmed.publish,
+            tuning,
+            lambda: broker.connected,
+        )
         planner = await asyncpg.connect(planning)
         task = asyncio.create_task(relay.run())
         try:

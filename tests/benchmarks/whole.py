@@ -16,7 +16,7 @@ from demo.processes import Process
 from demo.world import World
 from simulators.launch import Running, launch
 
-PATIENCE_S = 600
+PATIENCE_S = 180
 
 AS_INSTALLED = {"EXCONN_READER__POLL_MAX_S": "1.0", "EXCONN_PUBLISHER__SWEEP_S": "2.0"}
 """The defaults; the demo's own settings are in more of a hurry."""
