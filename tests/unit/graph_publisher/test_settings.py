@@ -29,12 +29,16 @@ def settings(**more: Any) -> Settings:
         ({"main": profile("contoso.example")}, "alice@CONTOSO.example", "main"),
         ({"main": profile("contoso.example")}, "alice@fabrikam.example", None),
         ({"main": profile("contoso.example"), "rest": profile()}, "alice@fabrikam.example", "rest"),
-        ({"one": profile(), "two": profile()}, "alice@fabrikam.example", None),
         ({"main": profile("contoso.example")}, "alice@sub.contoso.example", None),
     ],
 )
 def test_a_domain_chooses_the_profile(profiles: Any, mailbox: str, name: str | None) -> None:
     assert settings(profiles=profiles).profile_of(mailbox) == name
+
+
+def test_two_profiles_that_serve_everybody_else_are_refused() -> None:
+    with pytest.raises(ValidationError, match="only one profile may be without DOMAINS"):
+        settings(profiles={"one": profile(), "two": profile()})
 
 
 def test_the_way_back_is_refused_rather_than_ignored() -> None:
