@@ -21,6 +21,8 @@ from graph_publisher.turn import Turn
 
 log = structlog.get_logger()
 
+PAGE = 500
+"""Events that one request of a listing brings."""
 AT_ONCE = 5000
 """Links that one listing serves; more are served by the next."""
 
@@ -144,10 +146,13 @@ async def _trouble(link: Adoptable, turn: Turn, error: SyncError) -> None:
 
 
 async def _listed(events: AsyncIterator[Event], turn: Turn) -> AsyncIterator[Event]:
-    """Go through a listing for as long as the mailbox is ours."""
-    await turn.budget.take()
+    """Go through a listing for as long as the mailbox is ours, with a token of the budget for each page."""
+    number = 0
     async for event in events:
         await _beat(turn)
+        if number % PAGE == 0:
+            await turn.budget.take()
+        number += 1
         yield event
 
 

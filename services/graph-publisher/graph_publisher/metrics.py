@@ -31,3 +31,9 @@ def observe(call: Call) -> None:
     """Count a request to Graph."""
     GRAPH_REQUESTS.labels(call.profile, call.operation, call.status or "none").inc()
     GRAPH_SECONDS.labels(call.operation).observe(call.seconds)
+
+
+def observe_lag(seconds: float | None) -> None:
+    """Note how long a planner's change took to its event; the clocks of two databases may disagree a little."""
+    if seconds is not None:
+        LAG.observe(max(0.0, seconds))

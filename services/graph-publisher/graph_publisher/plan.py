@@ -10,6 +10,7 @@ import structlog
 
 from common.messages import AppointmentChanged, AppointmentUnreadable, MailboxDirty, Message
 from graph_publisher.deciding import Decision, Policy, Profiles, decide
+from graph_publisher.metrics import PLANNED
 from graph_publisher.store.appointments import Stored
 from graph_publisher.store.plans import Planned
 
@@ -59,10 +60,13 @@ class Planner:
     async def recompute(self, generation: int, limit: int = 200) -> int:
         """Recompute some appointments of an older generation; returns how many, 0 when all are done."""
         planned = await self.store.recompute(generation, limit, self.decide)
-        await self._tell(planned)
+        if planned.appointments:
+            await self._tell(planned)
         return planned.appointments
 
     async def _tell(self, planned: Planned) -> None:
+        PLANNED.labels("planned").inc(planned.appointments)
+        PLANNED.labels("stale").inc(planned.stale)
         log.info(
             "appointments.planned",
             appointments=planned.appointments,

@@ -16,6 +16,7 @@ from common.errors import Permanent, SyncError
 from common.graph.protocol import DuplicateTransaction, Event, Gone, key
 from graph_publisher import steps
 from graph_publisher.mapping import Values, resolve
+from graph_publisher.metrics import observe_lag
 from graph_publisher.settling import settle, settle_duplicate
 from graph_publisher.store.attempts import Outcome
 from graph_publisher.store.lanes import Due
@@ -145,7 +146,8 @@ async def _delete(due: Due, turn: Turn, event: Event) -> None:
         await _call_trouble(turn, attempt, error)
     else:
         turn.wrote()
-        await turn.attempts.deleted(attempt, Outcome(204))
+        closed = await turn.attempts.deleted(attempt, Outcome(204))
+        observe_lag(closed.lag if closed else None)
         log.info("event.deleted", link=due.id, appointment=due.appointment_id)
 
 
@@ -178,10 +180,12 @@ async def record(due: Due, turn: Turn, attempt: int, sent: Values, event: Event)
     turn.wrote()
     differing = steps.not_as_sent(sent, event.values)
     told = Outcome(200, code="EXC-NOT-AS-SENT", reason=", ".join(differing)) if differing else Outcome(200)
-    if await turn.attempts.succeeded(attempt, event, steps.pairs(sent, event.values), told):
-        log.info("event.written", link=due.id, appointment=due.appointment_id, differing=differing)
-    else:
+    closed = await turn.attempts.succeeded(attempt, event, steps.pairs(sent, event.values), told)
+    if closed is None:
         await turn.attempts.once_ours(due, turn.lease, event.id)
+        return
+    observe_lag(closed.lag)
+    log.info("event.written", link=due.id, appointment=due.appointment_id, differing=differing)
 
 
 async def _call_trouble(turn: Turn, attempt: int, error: SyncError) -> None:

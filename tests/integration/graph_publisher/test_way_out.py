@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
-from replica import Publisher
+from replica import PROFILE, Publisher
 
 from builders import ALICE, BOB, assignment, changed, deleted, guid, snapshot
 from common.errors import Configuration, Permanent, Throttled, Transient
 from common.graph.protocol import key
+from common.messages import AppointmentUnreadable
 from graph_publisher import writing
 from graph_publisher.deciding import Policy
+from graph_publisher.metrics import LAG
 
 
 async def test_a_new_appointment_becomes_one_event(publisher: Publisher) -> None:
@@ -375,3 +377,40 @@ async def test_a_persons_copy_of_our_event_is_no_stray(publisher: Publisher) -> 
     await publisher.drain()
 
     assert publisher.subjects(ALICE) == ["Visit 2", "my copy"]
+
+
+async def test_what_can_be_read_again_replaces_what_could_not(publisher: Publisher) -> None:
+    unreadable = AppointmentUnreadable(
+        appointment_id=1, appointment_guid=guid(1), epoch=1, version=1, reason="StartDate is empty"
+    )
+    await publisher.planner.handle([unreadable, unreadable])
+    before = await publisher.pool.fetch("SELECT superseded_by FROM transaction")
+    await publisher.plan(changed(snapshot(1), 2))
+
+    assert [row["superseded_by"] for row in before] == [None]
+    assert await publisher.transactions() == [
+        ("none", "failed", "EXC-UNREADABLE"),
+        ("create", "pending", None),
+    ]
+    told, newer = await publisher.pool.fetch("SELECT id, superseded_by FROM transaction ORDER BY id")
+    assert told["superseded_by"] == newer["id"]
+
+
+async def test_a_tenant_with_many_mailboxes_leaves_places_to_another(publisher: Publisher) -> None:
+    await publisher.pool.executemany(
+        "INSERT INTO mailbox (address, profile, work_at) VALUES ($1, $2, now() - $3 * interval '1 second')",
+        [(f"{number}@busy.example", "busy", 100.0 + number) for number in range(50)]
+        + [("one@contoso.example", PROFILE, 1.0)],
+    )
+    publisher.lanes.profiles = ("busy", PROFILE)
+
+    leases = await publisher.take(2)
+    assert {lease.profile for lease in leases} == {"busy", PROFILE}
+
+
+async def test_the_lag_of_a_fresh_change_is_measured(publisher: Publisher) -> None:
+    before = LAG._sum.get()
+    await publisher.plan(changed(snapshot(1), changed_at=datetime.now(UTC) - timedelta(seconds=30)))
+    await publisher.drain()
+
+    assert 29 < LAG._sum.get() - before < 60

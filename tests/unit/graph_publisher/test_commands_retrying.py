@@ -50,7 +50,7 @@ def test_nothing_is_needed(told, resend, words):
     [
         (None, "no such transaction"),
         (replace(FAILED, direction="in"), "way back"),
-        (replace(FAILED, link_id=None, code="EXC-UNREADABLE"), "requeue"),
+        (replace(FAILED, link_id=None, code="EXC-UNREADABLE"), "correct the row"),
         (replace(FAILED, code="EXC-END-BEFORE-START", frozen="EXC-END-BEFORE-START"), "Correct its times"),
     ],
 )

@@ -49,6 +49,13 @@ class Open(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Closed:
+    """An attempt that is closed; `lag`: seconds since the planner's commit, where a fresh change is done with it."""
+
+    lag: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptStore:
     """What working on one link needs of the state database."""
 
@@ -89,23 +96,23 @@ class AttemptStore:
 
     async def succeeded(
         self, attempt_id: int, event: Event, pairs: Pairs, outcome: Outcome, *, done: bool = True
-    ) -> bool:
+    ) -> Closed | None:
         """Close a create or update that took effect: link, attempt and transaction tell the same from now on.
 
-        False where the attempt was closed by somebody else meanwhile. A `code` in the outcome fails the transaction.
+        None where the attempt was closed by somebody else meanwhile. A `code` in the outcome fails the transaction.
         Where it is not `done`, the link stays wanted and its transaction pending.
         """
         with db.guard():
-            return await self.pool.fetchval(_SUCCEEDED, attempt_id, event.id, event.change_key, event.ical_uid,
+            row = await self.pool.fetchrow(_SUCCEEDED, attempt_id, event.id, event.change_key, event.ical_uid,
                                             {name: dict(pair) for name, pair in pairs.items()}, outcome.status,
-                                            outcome.request_id, outcome.code, outcome.reason, done) is not None  # fmt: skip
+                                            outcome.request_id, outcome.code, outcome.reason, done)  # fmt: skip
+        return None if row is None else Closed(row["lag"])
 
-    async def deleted(self, attempt_id: int, outcome: Outcome) -> bool:
-        """Close a delete that took effect; the id stays known as once ours."""
+    async def deleted(self, attempt_id: int, outcome: Outcome) -> Closed | None:
+        """Close a delete that took effect, as `succeeded` does; the id stays known as once ours."""
         with db.guard():
-            return (
-                await self.pool.fetchval(_DELETED, attempt_id, outcome.status, outcome.request_id) is not None
-            )
+            row = await self.pool.fetchrow(_DELETED, attempt_id, outcome.status, outcome.request_id)
+        return None if row is None else Closed(row["lag"])
 
     async def unapplied(self, attempt_id: int, outcome: Outcome) -> None:
         """Close an attempt that had no effect; the link stays wanted."""
@@ -299,14 +306,15 @@ linked AS (
 told AS (
     UPDATE transaction t SET status = CASE WHEN $8::text IS NULL THEN 'succeeded' ELSE 'failed' END, code = $8, reason = $9,
            action = closed.operation, closed_at = now()
-    FROM closed WHERE t.id = closed.transaction_id AND t.status = 'pending' AND $10),
+    FROM closed WHERE t.id = closed.transaction_id AND t.status = 'pending' AND $10
+    RETURNING t.cause, t.changed_at),
 -- A pending one that this call overtook was kept open only for its own attempt.
 overtaken AS (
     UPDATE transaction t SET status = 'skipped', code = 'EXC-SUPERSEDED', superseded_by = closed.transaction_id,
            closed_at = now()
     FROM closed WHERE t.link_id = closed.link_id AND t.status = 'pending' AND t.id <> closed.transaction_id
       AND t.want_seq < closed.want_seq)
-SELECT link_id FROM closed
+SELECT (SELECT extract(epoch FROM now() - changed_at)::float8 FROM told WHERE cause = 'change') AS lag FROM closed
 """
 )
 
@@ -324,7 +332,8 @@ once AS (
     ON CONFLICT DO NOTHING),
 told AS (
     UPDATE transaction t SET status = 'succeeded', code = NULL, reason = NULL, action = 'delete', closed_at = now()
-    FROM closed WHERE t.id = closed.transaction_id AND t.status = 'pending'),
+    FROM closed WHERE t.id = closed.transaction_id AND t.status = 'pending'
+    RETURNING t.cause, t.changed_at),
 -- An event that was out of sight came back: nobody had asked for its end.
 unasked AS (
     INSERT INTO transaction (direction, link_id, appointment_id, appointment_guid, resource_no, mailbox, action, status,
@@ -337,6 +346,6 @@ overtaken AS (
            closed_at = now()
     FROM closed WHERE t.link_id = closed.link_id AND t.status = 'pending' AND t.id <> closed.transaction_id
       AND t.want_seq < closed.want_seq)
-SELECT link_id FROM closed
+SELECT (SELECT extract(epoch FROM now() - changed_at)::float8 FROM told WHERE cause = 'change') AS lag FROM closed
 """
 )

@@ -27,9 +27,3 @@ async def generation(pool: Pool, fingerprint: str) -> int:
                 "INSERT INTO settings_generation (fingerprint) VALUES ($1) RETURNING generation", fingerprint
             )
         )
-
-
-async def newest(pool: Pool) -> int:
-    """Return the newest generation, which may be another process's."""
-    with db.guard():
-        return int(await pool.fetchval("SELECT coalesce(max(generation), 0) FROM settings_generation"))

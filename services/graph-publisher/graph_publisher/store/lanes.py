@@ -57,17 +57,14 @@ class Due:
     wanted: Values | None
     fields: dict[str, Any]
     event_id: str | None
-    change_key: str | None
     incarnation: int
     adopt: bool
-    exchange_id: str | None
     want_seq: int
     bulk: bool
     tries: int
     missing_for: float | None
     """Seconds since its event was first not found; None while it was not looked for in vain."""
     transaction_id: int | None
-    surplus: bool
     frozen: str | None = None
     """Why it must not be written now; it is due only for its open attempt."""
     attempt: Attempt | None = None
@@ -82,19 +79,25 @@ class LaneStore:
     profiles: Sequence[str] = field(default_factory=tuple)
 
     async def take(self, limit: int, lease_s: float, now: float) -> list[Lease]:
-        """Lease at most `limit` mailboxes that have work due, fresh changes first, then who waits longest.
+        """Lease at most `limit` mailboxes that have work due: fresh before bulk, by turns of profiles, oldest first.
 
+        So a tenant whose calls only time out never takes all lanes from another.
         A lease that was not released is waited out. `now`: the process's monotonic clock before the call.
         """
         with db.guard():
             rows = await self.pool.fetch(
-                """WITH picked AS (
-                       SELECT address FROM mailbox m
+                """WITH ready AS (
+                       SELECT address, row_number() OVER (PARTITION BY profile, work_bulk ORDER BY work_at) AS place
+                       FROM mailbox m
                        WHERE work_at <= now() AND outbound AND profile = ANY($1)
                          AND (hold_until IS NULL OR hold_until <= now())
                          AND (write_until IS NULL OR write_until < now())
-                         AND NOT EXISTS (SELECT FROM tenant t WHERE t.profile = m.profile AND t.hold_until > now())
-                       ORDER BY work_bulk, work_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+                         AND NOT EXISTS (SELECT FROM tenant t WHERE t.profile = m.profile AND t.hold_until > now())),
+                   picked AS (
+                       SELECT m.address FROM mailbox m JOIN ready r USING (address)
+                       WHERE m.work_at <= now() AND m.outbound AND (m.hold_until IS NULL OR m.hold_until <= now())
+                         AND (m.write_until IS NULL OR m.write_until < now())
+                       ORDER BY m.work_bulk, r.place, m.work_at LIMIT $2 FOR UPDATE OF m SKIP LOCKED)
                    UPDATE mailbox m
                    SET write_token = gen_random_uuid(), write_holder = $3, write_until = now() + make_interval(secs => $4)
                    FROM picked WHERE m.address = picked.address
@@ -233,9 +236,9 @@ class LaneStore:
 
 
 _DUE = """
-SELECT m.wakes, l.id, l.appointment_id, l.appointment_guid, l.resource_no, l.wanted, l.fields, l.event_id, l.change_key,
-       l.incarnation, l.adopt, l.exchange_id, l.want_seq, l.bulk, l.tries, l.frozen,
-       extract(epoch FROM now() - l.missing_since)::float8 AS missing_for, l.surplus_event <> '' AS surplus,
+SELECT m.wakes, l.id, l.appointment_id, l.appointment_guid, l.resource_no, l.wanted, l.fields, l.event_id,
+       l.incarnation, l.adopt, l.want_seq, l.bulk, l.tries, l.frozen,
+       extract(epoch FROM now() - l.missing_since)::float8 AS missing_for,
        (SELECT max(t.id) FROM transaction t WHERE t.link_id = l.id AND t.status = 'pending') AS transaction_id,
        a.id AS attempt_id, a.operation, a.event_id AS attempt_event_id, a.sent, a.transaction_key,
        a.want_seq AS attempt_want_seq, a.lease_token,
@@ -256,7 +259,6 @@ def _due(row: Any) -> Due:
     )  # fmt: skip
     return Due(
         row["id"], row["appointment_id"], row["appointment_guid"], row["resource_no"], row["wanted"], row["fields"],
-        row["event_id"], row["change_key"], row["incarnation"], row["adopt"], row["exchange_id"], row["want_seq"],
-        row["bulk"], row["tries"], row["missing_for"], row["transaction_id"], row["surplus"],
-        row["frozen"], attempt or None,
+        row["event_id"], row["incarnation"], row["adopt"], row["want_seq"], row["bulk"], row["tries"],
+        row["missing_for"], row["transaction_id"], row["frozen"], attempt or None,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from graph_publisher.store.links import correct_profiles, write
 from graph_publisher.store.strays import beside, claim
 
 if TYPE_CHECKING:
-    from common.db import Pool
+    from common.db import Connection, Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class PlanStore:
             known = await stored(connection, list(fresh), fresh)
             links, mailboxes = await write(connection, [(one, decide(one)) for one in known], self.profile_of)
             strays = await claim(connection, list(fresh))
+            await _readable_again(connection, [message for message in fresh.values() if message.snapshot])
         return Planned(len(fresh), len(news) - len(fresh), links, (*mailboxes, *strays))
 
     async def recompute(self, generation: int, limit: int, decide: Decide) -> Planned:
@@ -82,3 +83,13 @@ class PlanStore:
                 message.epoch,
                 message.version,
             )
+
+
+async def _readable_again(connection: Connection, news: Sequence[AppointmentChanged]) -> None:
+    """What could be read replaces the transactions that say that it could not."""
+    await connection.execute(
+        """UPDATE transaction t
+           SET superseded_by = (SELECT max(n.id) FROM transaction n WHERE n.appointment_id = t.appointment_id)
+           WHERE t.appointment_id = ANY($1) AND t.code = 'EXC-UNREADABLE' AND t.superseded_by IS NULL""",
+        [message.appointment_id for message in news],
+    )
