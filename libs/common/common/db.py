@@ -43,6 +43,9 @@ _AWAY: tuple[type[BaseException], ...] = (
     TimeoutError,
 )
 
+_NOT_MIGRATED: tuple[type[BaseException], ...] = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
+"""An empty database in the place of a lost one: what is missing will come, so nothing may fail for good by it."""
+
 _dump = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -103,15 +106,18 @@ def _away(error: BaseException) -> bool:
 def guard() -> Iterator[None]:
     """Turn what means 'not now' into `Transient` with EXC-STATE-UNAVAILABLE.
 
-    That is: lost and refused connections, shutdown, overload, timeouts, deadlocks. Every other error of the
-    database passes as it is.
+    That is: lost and refused connections, shutdown, overload, timeouts, deadlocks, and tables that a migration
+    still has to make. Every other error of the database passes as it is.
     """
     try:
         yield
     except Exception as error:
-        if not _away(error):
+        if isinstance(error, _NOT_MIGRATED):
+            reason = f"the state database is not migrated: {error}"
+        elif _away(error):
+            reason = f"the state database is out of reach: {type(error).__name__}"
+        else:
             raise
-        reason = f"the state database is out of reach: {type(error).__name__}"
         raise Transient(reason, code="EXC-STATE-UNAVAILABLE", scope="tenant") from error
 
 

@@ -117,6 +117,13 @@ async def test_a_database_that_does_not_exist_yet_is_transient(database) -> None
                 pass
 
 
+@pytest.mark.parametrize("statement", ["SELECT * FROM nowhere", "SELECT newer FROM pg_class"])
+async def test_a_database_that_is_not_migrated_yet_is_transient(pool, statement) -> None:
+    with pytest.raises(Transient, match="not migrated"):
+        async with db.transaction(pool) as connection:
+            await connection.execute(statement)
+
+
 async def test_a_deadlock_is_transient(pool) -> None:
     await pool.execute("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0), (2, 0)")
     both = asyncio.Barrier(2)
@@ -136,7 +143,7 @@ async def test_a_deadlock_is_transient(pool) -> None:
     ("statement", "error"),
     [
         ("SELECT 1/0", asyncpg.DivisionByZeroError),
-        ("SELECT * FROM nowhere", asyncpg.UndefinedTableError),
+        ("SELECT nothing()", asyncpg.UndefinedFunctionError),
         ("SELEC", asyncpg.PostgresSyntaxError),
     ],
 )
