@@ -55,8 +55,8 @@ class Bare:
 
         await self._each(mailboxes, lambda mailbox: [one] * each)
 
-    async def move(self, mailboxes: Iterable[str], each: int, values: Values) -> None:
-        """GET and PATCH the last `each` events of every mailbox."""
+    async def move(self, mailboxes: Iterable[str], each: int, values: Values, *, skip: int) -> None:
+        """GET and PATCH `each` events of every mailbox, the last ones but `skip`."""
 
         def mover(event_id: str) -> "Work":
             async def one(mailbox: str, send: "Send") -> None:
@@ -66,7 +66,11 @@ class Bare:
 
             return one
 
-        await self._each(mailboxes, lambda mailbox: [mover(event) for event in self.events[mailbox][-each:]])
+        def movers(mailbox: str) -> "list[Work]":
+            events = self.events[mailbox][: -skip or None]
+            return [mover(event) for event in events[-each:]]
+
+        await self._each(mailboxes, movers)
 
     async def _each(self, mailboxes: Iterable[str], work: "Callable[[str], Sequence[Work]]") -> None:
         await asyncio.gather(*(self._mailbox(mailbox, work(mailbox)) for mailbox in mailboxes))
