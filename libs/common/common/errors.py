@@ -41,7 +41,9 @@ class Transient(SyncError):
 class Throttled(Transient):
     """The same call may succeed later, and the other side said when."""
 
-    def __init__(self, message: str, *, retry_after: float, code: str, scope: Scope = "mailbox", **facts: object) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float, code: str, scope: Scope = "mailbox", **facts: object
+    ) -> None:
         """`retry_after` is in seconds, never negative."""
         super().__init__(message, code=code, scope=scope, **facts)  # type: ignore[arg-type]
         self.retry_after = max(0.0, retry_after)

@@ -8,7 +8,9 @@ from common import service
 from common.waiting import waiting
 from webhook_ingest.settings import Settings
 
-SERVICE = waiting("webhook-ingest", "Notifications of Microsoft Graph in, changes of the planning out.", Settings)
+SERVICE = waiting(
+    "webhook-ingest", "Notifications of Microsoft Graph in, changes of the planning out.", Settings
+)
 
 
 def main() -> None:
