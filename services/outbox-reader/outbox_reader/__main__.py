@@ -31,9 +31,13 @@ async def serve(settings: Settings, ops: Ops) -> None:
     async with (
         db.pool(settings.postgres_dsn, application_name="outbox-reader", max_size=5) as pool,
         database.connect(settings.planning_odbc, settings.planning_dialect, size=tuning.connections) as planning_database,
-        amqp.connect(settings.amqp_url, name="outbox-reader", report=ops.reporter("broker")) as broker,
+        amqp.connect(settings.amqp_url, name="outbox-reader", report=ops.reporter("rabbitmq")) as broker,
+        asyncio.TaskGroup() as tasks,
     ):  # fmt: skip
         outbox, keeping, state = Outbox(planning_database), Keeping(planning_database), State(pool)
+        tasks.create_task(db.watch(pool, ops.reporter("postgresql")))
+        tasks.create_task(upkeep.watch(keeping, ops.reporter("planning")))
+        await state.there()
         planning = Planning(planning_database, settings.zone)
         epochs = Epochs(keeping, state, lambda: planning_database.connects, tuning.check_every_s)
         publish = partial(broker.publish_all, timeout=tuning.publish_timeout_s)
@@ -41,18 +45,14 @@ async def serve(settings: Settings, ops: Ops) -> None:
         backfill = Backfill(planning, outbox, state, tuning.absent_apart_s)
         handler = partial(requeue, outbox=outbox, state=state, wake=relay.wake)
         recover = partial(upkeep.recover, epochs, keeping, backfill, state.recovering, tuning.recover_days)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(relay.run())
-            tasks.create_task(expand_forever(outbox, tuning, relay.wake))
-            tasks.create_task(broker.consume(QUEUE, [OutboxRequeue.type], handler, batch=50))
-            tasks.create_task(upkeep.every(5, "leases", partial(upkeep.free_expired, keeping)))
-            tasks.create_task(upkeep.every(5, "depth", partial(upkeep.measure, keeping)))
-            tasks.create_task(upkeep.every(5, "neighbours", partial(upkeep.ready, ops.ready, keeping, state)))
-            tasks.create_task(upkeep.every(tuning.note_every_s, "notes", epochs.note))
-            tasks.create_task(upkeep.every(1, "recovery", recover))
-            tasks.create_task(
-                upkeep.every(600, "pruning", partial(upkeep.prune, keeping, tuning.keep_done_days))
-            )
+        tasks.create_task(relay.run())
+        tasks.create_task(expand_forever(outbox, tuning, relay.wake))
+        tasks.create_task(broker.consume(QUEUE, [OutboxRequeue.type], handler, batch=50))
+        tasks.create_task(upkeep.every(5, "leases", partial(upkeep.free_expired, keeping)))
+        tasks.create_task(upkeep.every(5, "depth", partial(upkeep.measure, keeping)))
+        tasks.create_task(upkeep.every(tuning.note_every_s, "notes", epochs.note))
+        tasks.create_task(upkeep.every(1, "recovery", recover))
+        tasks.create_task(upkeep.every(600, "pruning", partial(upkeep.prune, keeping, tuning.keep_done_days)))
 
 
 SERVICE = Service(

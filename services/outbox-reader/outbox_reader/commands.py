@@ -40,14 +40,14 @@ class Neighbours:
 
 @asynccontextmanager
 async def neighbours(settings: Settings) -> AsyncIterator[Neighbours]:
-    """Connect to both databases."""
+    """Connect to both databases; raises `Configuration` where the state database lacks migrations."""
     async with (
         db.pool(settings.postgres_dsn, application_name="outbox-reader", max_size=2) as pool,
         database.connect(settings.planning_odbc, settings.planning_dialect, size=1) as connection,
     ):
-        yield Neighbours(
-            Planning(connection, settings.zone), Outbox(connection), Keeping(connection), State(pool)
-        )
+        state = State(pool)
+        await state.migrated()
+        yield Neighbours(Planning(connection, settings.zone), Outbox(connection), Keeping(connection), state)
 
 
 def _schema_arguments(parser: ArgumentParser) -> None:
@@ -158,8 +158,8 @@ async def check(settings: Settings) -> list[tuple[str, str | None]]:
     """Each neighbour, with what is wrong with it."""
     return [
         ("planning", await _check_planning(settings)),
-        ("postgres", await db.check(settings.postgres_dsn)),
-        ("broker", await amqp.check(settings.amqp_url)),
+        ("postgresql", await db.check(settings.postgres_dsn)),
+        ("rabbitmq", await amqp.check(settings.amqp_url)),
     ]
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import structlog
 
@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 STATES = ("new", "claimed", "done", "parked")
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+WATCH_SECONDS = 5.0
 
 
 class Keeping(Protocol):
@@ -31,12 +32,6 @@ class Keeping(Protocol):
     async def replay(self, after: int, until: int, since: datetime, above: int) -> tuple[int, int | None]: ...
     async def prune(self, days: int) -> int: ...
     async def depths(self) -> list[Depth]: ...
-
-
-class Identified(Protocol):
-    """A database that says who it is."""
-
-    async def identity(self) -> object: ...
 
 
 async def every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
@@ -120,15 +115,14 @@ async def _recover(epochs: Epochs, keeping: Keeping, backfill: Backfill, days: i
         metrics.RECOVERING.set(0)
 
 
-async def ready(report: Callable[[str, str | None], None], keeping: Keeping, state: Identified) -> None:
-    """Say of both databases whether they can be worked with."""
-    report("planning", await _reason(keeping.identity()))
-    report("postgres", await _reason(state.identity()))
-
-
-async def _reason(question: Awaitable[object]) -> str | None:
-    try:
-        await question
-    except SyncError as error:
-        return str(error)
-    return None
+async def watch(keeping: Keeping, report: Callable[[str | None], None]) -> NoReturn:
+    """Report, now and every few seconds, whether the planning database can be worked with: None, or why not."""
+    report("the planning database was not reached yet")
+    while True:
+        try:
+            await keeping.identity()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the reader cannot work
+            report(str(error) if isinstance(error, SyncError) else type(error).__name__)
+        else:
+            report(None)
+        await asyncio.sleep(WATCH_SECONDS)

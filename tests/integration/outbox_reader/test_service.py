@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import aio_pika
 import pytest
 
 import stack
+from common import db
 from common.messages import AppointmentChanged
 
 from .conftest import HOUR, START, eventually
@@ -36,14 +38,14 @@ def environment(planning_dsn, state_dsn, vhost, odbc):
 
 @asynccontextmanager
 async def reading(environment):
-    """A running outbox-reader; gives the process and its ops port."""
+    """A running outbox-reader; gives the process, its ops port, and the lines that it logs until its end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "outbox_reader", env=environment, stdout=subprocess.PIPE
     )
     try:
         line = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
         drain = asyncio.create_task(process.stdout.read())
-        yield process, line["ops_port"]
+        yield process, line["ops_port"], asyncio.ensure_future(_lines(drain))
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(process.wait(), 30) == 0
@@ -52,6 +54,10 @@ async def reading(environment):
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def _lines(drain):
+    return (await drain).decode().splitlines()
 
 
 @asynccontextmanager
@@ -91,8 +97,73 @@ async def ready(port):
     return await asyncio.to_thread(ask)
 
 
+async def reasons(port):
+    """What /readyz names, with the status of the answer."""
+
+    def ask():
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+                return answer.status, json.load(answer)["reasons"]
+        except HTTPError as refusal:
+            with refusal:
+                return refusal.code, json.load(refusal)["reasons"]
+
+    return await asyncio.to_thread(ask)
+
+
+@pytest.fixture
+def bare_dsn(postgres_server):
+    """A state database without tables."""
+    dsn = stack.fresh_database(postgres_server)
+    yield dsn
+    stack.drop_database(dsn)
+
+
+async def test_without_tables_it_is_not_ready_says_so_once_and_works_once_they_are_there(
+    environment, bare_dsn, vhost, planner, sql
+):
+    number = await planner.add_appointment("Waits", START, START + HOUR)
+    bare = environment | {"EXCONN_POSTGRES_DSN": bare_dsn}
+
+    async with queue(vhost) as appointments, reading(bare) as (_, port, log):
+        await eventually(lambda: named(port, "planning", None))
+        await eventually(lambda: named(port, "postgresql", "migrations are missing: run python -m common.db"))
+        await eventually(lambda: named(port, "rabbitmq", None))
+        status, _ = await reasons(port)
+        claimed = await sql.fetchval("SELECT max(Attempts) FROM exconn.Outbox")
+        await db.migrate(bare_dsn)
+        told = await take(appointments, number)
+
+    assert (status, claimed, told.snapshot.subject) == (503, 0, "Waits")
+    lines = [json.loads(line) for line in await log]
+    assert [line["reason"] for line in lines if line["event"] == "state.waited_for"] == [
+        "the state database lacks migrations: run python -m common.db"
+    ]
+    assert not [line for line in lines if line["level"] == "error"]
+
+
+async def named(port, name, reason):
+    return (await reasons(port))[1].get(name, "") == reason
+
+
+@pytest.mark.parametrize("words", [("backfill", "--from", "2026-01-01"), ("replay", "--since", "2026-01-01")])
+async def test_commands_say_in_a_sentence_that_the_state_database_cannot_be_used(
+    environment, bare_dsn, words
+):
+    away = "postgresql://postgres@127.0.0.1:1/none"
+
+    bare = await command(environment | {"EXCONN_POSTGRES_DSN": bare_dsn}, *words)
+    gone = await command(environment | {"EXCONN_POSTGRES_DSN": away}, *words)
+
+    assert (bare[0], gone[0]) == (1, 1)
+    assert bare[2] == (
+        "outbox-reader: EXC-STATE-UNAVAILABLE: the state database lacks migrations: run python -m common.db\n"
+    )
+    assert gone[2].count("\n") == 1 and "EXC-STATE-UNAVAILABLE" in gone[2]
+
+
 async def test_changes_reach_the_broker(environment, vhost, planner):
-    async with queue(vhost) as appointments, reading(environment) as (_, port):
+    async with queue(vhost) as appointments, reading(environment) as (_, port, _):
         number = await planner.add_appointment("Over the wire", START, START + HOUR, ["ALICE"])
 
         told = await take(appointments, number)
@@ -102,7 +173,7 @@ async def test_changes_reach_the_broker(environment, vhost, planner):
 
 async def test_a_killed_reader_loses_nothing(environment, vhost, planner, sql):
     async with queue(vhost) as appointments:
-        async with reading(environment) as (process, _):
+        async with reading(environment) as (process, _, _):
             numbers = [await planner.add_appointment(f"A{n}", START, START + HOUR) for n in range(40)]
             await take(appointments, numbers[0])
             process.kill()
@@ -144,7 +215,7 @@ async def test_check_names_every_neighbour(environment, sql):
     status, out, err = await command(environment, "check")
     assert (status, [line.split() for line in out.splitlines()]) == (
         0,
-        [["planning", "ok"], ["postgres", "ok"], ["broker", "ok"]],
+        [["planning", "ok"], ["postgresql", "ok"], ["rabbitmq", "ok"]],
     ), err
     assert await sql.fetchval("SELECT count(*) FROM exconn.Outbox") == 0
 
@@ -156,7 +227,7 @@ async def test_check_names_every_neighbour(environment, sql):
     assert status == 1
     planning, postgres, broker = out.splitlines()
     assert "EXC-PLANNING-SCHEMA" in planning
-    assert postgres.split() == ["postgres", "ok"]
+    assert postgres.split() == ["postgresql", "ok"]
     assert "cannot connect" in broker
 
 

@@ -41,6 +41,7 @@ CREATE TABLE appointment (
     updated_at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (id, guid)
 );
+CREATE INDEX appointment_version ON appointment (epoch, version);
 CREATE INDEX appointment_generation ON appointment (generation);
 CREATE INDEX appointment_guid ON appointment (guid);
 CREATE INDEX appointment_deleted ON appointment (deleted_at) WHERE deleted_at IS NOT NULL;
