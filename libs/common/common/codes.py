@@ -18,6 +18,7 @@ class Code:
     advice: str
 
 
+# fmt: off
 _ROWS: tuple[tuple[str, Kind, str, str], ...] = (
     # Skipped: nothing is wrong, and the transaction says why nothing was sent.
     ("EXC-SUPERSEDED", "none", "A newer change of the same event replaced this one.", "Nothing to do."),
@@ -62,5 +63,6 @@ _ROWS: tuple[tuple[str, Kind, str, str], ...] = (
     ("EXC-MALFORMED", "permanent", "A message does not match its contract.", "See docs/dead-letters.md."),
     ("EXC-INTERNAL", "permanent", "The connector met a state that it does not know; this is a defect.", "Report it with the log lines of the transaction."),
 )
+# fmt: on
 
 CODES: dict[str, Code] = {name: Code(name, kind, sentence, advice) for name, kind, sentence, advice in _ROWS}
