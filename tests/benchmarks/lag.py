@@ -38,7 +38,7 @@ class Size:
 
 
 SIZES = {
-    "full": Size(400, 20, 40, 5),
+    "full": Size(300, 20, 40, 5),
     "quick": Size(200, 20, 40, 2),
     "smoke": Size(30, 20, 4, 1),
 }

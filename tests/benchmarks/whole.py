@@ -75,8 +75,8 @@ def chain(appointments: int, mailboxes: int, latency_ms: int = 0) -> Iterator[Ch
         with World(Path(folder), faults=False, settings=settings) as world:
             world.install()
             asyncio.run(_fill(world.planning_dsn, appointments, mailboxes))
+            world.start("graph-publisher")  # first, so that the reader's messages have a queue
             world.start("outbox-reader")
-            world.start("graph-publisher")
             found = Chain(world, graph)
             found.wait_until_idle()
             yield found
