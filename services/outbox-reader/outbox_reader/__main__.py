@@ -17,6 +17,7 @@ from outbox_reader.backfill import Backfill
 from outbox_reader.commands import COMMANDS, check
 from outbox_reader.epochs import Epochs
 from outbox_reader.expanding import expand_forever
+from outbox_reader.missed import Missed
 from outbox_reader.relay import Relay
 from outbox_reader.requeue import QUEUE, requeue
 from outbox_reader.settings import Settings
@@ -37,6 +38,8 @@ async def serve(settings: Settings, ops: Ops) -> None:
         outbox, keeping, state = Outbox(planning_database), Keeping(planning_database), State(pool)
         tasks.create_task(db.watch(pool, ops.reporter("postgresql")))
         tasks.create_task(upkeep.watch(keeping, ops.reporter("planning")))
+        tasks.create_task(upkeep.every(5, "leases", partial(upkeep.free_expired, keeping)))
+        tasks.create_task(upkeep.every(5, "depth", partial(upkeep.measure, keeping)))
         await state.there()
         planning = Planning(planning_database, settings.zone)
         epochs = Epochs(keeping, state, lambda: planning_database.connects, tuning.check_every_s)
@@ -44,14 +47,14 @@ async def serve(settings: Settings, ops: Ops) -> None:
         relay = Relay(outbox, planning, epochs, publish, tuning, lambda: broker.connected)
         backfill = Backfill(planning, outbox, state, tuning.absent_apart_s)
         handler = partial(requeue, outbox=outbox, state=state, wake=relay.wake)
+        missed = Missed(keeping, backfill, state.recovering, tuning.recover_days, tuning.missed_after_s)
         recover = partial(upkeep.recover, epochs, keeping, backfill, state.recovering, tuning.recover_days)
         tasks.create_task(relay.run())
         tasks.create_task(expand_forever(outbox, tuning, relay.wake))
         tasks.create_task(broker.consume(QUEUE, [OutboxRequeue.type], handler, batch=50))
-        tasks.create_task(upkeep.every(5, "leases", partial(upkeep.free_expired, keeping)))
-        tasks.create_task(upkeep.every(5, "depth", partial(upkeep.measure, keeping)))
         tasks.create_task(upkeep.every(tuning.note_every_s, "notes", epochs.note))
         tasks.create_task(upkeep.every(1, "recovery", recover))
+        tasks.create_task(upkeep.every(10, "missed", missed.look))
         tasks.create_task(upkeep.every(600, "pruning", partial(upkeep.prune, keeping, tuning.keep_done_days)))
 
 

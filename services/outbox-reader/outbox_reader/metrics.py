@@ -24,3 +24,7 @@ RECOVERING = Gauge(
     "exconn_outbox_recovering", "1 while a loss of the state or planning database is made good."
 )
 HELD = Gauge("exconn_outbox_deletions_held", "Deletions that the brake of the last backfill held back.")
+MISSED = Gauge(
+    "exconn_outbox_missed",
+    "Statements of the planning since the installation whose change no trigger could note; a backfill finds it.",
+)

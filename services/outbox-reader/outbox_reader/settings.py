@@ -47,6 +47,11 @@ class Tuning(Section):
         le=3650,
         description="appointments that ended so long ago are left out when a loss is made good",
     )
+    missed_after_s: Seconds = Field(
+        300.0,
+        description="between a change that a trigger could not note and the backfill that finds it; "
+        "longer than any transaction of the planning",
+    )
     absent_apart_s: Seconds = Field(10.0, description="between the two reads that prove an appointment gone")
 
 

@@ -137,6 +137,16 @@ async def test_identity_is_read_and_progress_is_noted(reader, planning):
     assert (noted.state_database, noted.planned_version) == (STATE, 9)
 
 
+async def test_what_no_trigger_could_note_is_counted_and_made_good(reader, planning):
+    keeping = Keeping(reader)
+    await planning.execute("SELECT nextval('exconn.Missed')")
+
+    before = await keeping.missed()
+    await keeping.made_good(1)
+
+    assert (before, await keeping.missed()) == ((1, 0), (1, 1))
+
+
 async def test_lost_connection_is_replaced_and_a_reading_repeated(reader, planning_stand_in):
     versions = Planning(reader, UTC)
     first = await versions.next_version()
@@ -198,6 +208,8 @@ async def test_every_statement_is_known_to_these_tests(reader, planning, plannin
     await keeping.identity()
     await keeping.confirm(STATE, 1)
     await keeping.planned(1, STATE)
+    await keeping.missed()
+    await keeping.made_good(0)
     await appointments.next_version()
     await appointments.read([1])
     await appointments.ids(0, 1)

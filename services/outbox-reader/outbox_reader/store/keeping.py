@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from common.planning.database import Database, Statement
+from common.errors import Configuration
+from common.planning.database import Database, Row, Statement
 from outbox_reader.records import Depth, Identity
 
 _EXPIRED: Final[Statement] = {
@@ -138,6 +139,24 @@ _PLANNED: Final[Statement] = {
         WHERE Id = 1 AND PlannedVersion < CAST(? AS bigint) AND StateDatabase = CAST(? AS uuid)""",
 }
 
+_MISSED: Final[Statement] = {
+    "mssql": """
+        SELECT CAST(q.current_value AS bigint), s.MissedSeen
+        FROM exconn.State AS s
+        CROSS JOIN sys.sequences AS q
+        WHERE s.Id = 1 AND q.object_id = OBJECT_ID(N'exconn.Missed')""",
+    # A server that crashed counts on up to 32 further: that costs a comparison, and nothing else.
+    "postgresql": """
+        SELECT CASE WHEN q.is_called THEN q.last_value ELSE 0 END, s.MissedSeen
+        FROM exconn.State AS s CROSS JOIN exconn.Missed AS q
+        WHERE s.Id = 1""",
+}
+
+_MADE_GOOD: Final[Statement] = {
+    "mssql": "UPDATE exconn.State SET MissedSeen = CAST(? AS bigint) WHERE Id = 1",
+    "postgresql": "UPDATE exconn.State SET MissedSeen = CAST(? AS bigint) WHERE Id = 1",
+}
+
 
 class Keeping:
     """What stands beside the rows that are worked off."""
@@ -174,7 +193,7 @@ class Keeping:
 
     async def identity(self) -> Identity:
         """Which outbox this is; the restore mark is '' where it may not be read."""
-        ((outbox, state, planned, current),) = await self._database.rows(_IDENTITY)
+        outbox, state, planned, current = _only(await self._database.rows(_IDENTITY), "Version")
         return Identity(_guid(outbox), state and _guid(state), int(planned), int(current), await self._mark())
 
     async def _mark(self) -> str:
@@ -188,6 +207,23 @@ class Keeping:
     async def planned(self, version: int, state_database: UUID) -> None:
         """Remember that the state database has planned this version."""
         await self._database.run(_PLANNED, version, version, str(state_database))
+
+    async def missed(self) -> tuple[int, int]:
+        """How many statements the triggers could not note, and how many of them were made good."""
+        counted, seen = _only(await self._database.rows(_MISSED), "Missed")
+        return int(counted), int(seen)
+
+    async def made_good(self, missed: int) -> None:
+        """Remember that what was missed until then has been found."""
+        await self._database.run(_MADE_GOOD, missed)
+
+
+def _only(rows: list[Row], sequence: str) -> Row:
+    """The one row of a statement that names the state and a sequence, which SQL Server hides without rights."""
+    if len(rows) == 1:
+        return rows[0]
+    reason = f"exconn.State has no row, or the sequence exconn.{sequence} may not be seen"
+    raise Configuration(reason, code="EXC-PLANNING-SCHEMA", scope="tenant")
 
 
 def _guid(value: str | UUID) -> UUID:

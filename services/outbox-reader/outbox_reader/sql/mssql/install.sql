@@ -85,6 +85,7 @@ IF OBJECT_ID(N'exconn.State', N'U') IS NULL
         OutboxIdentity uniqueidentifier NOT NULL CONSTRAINT DF_exconn_State_OutboxIdentity DEFAULT (NEWID()),
         StateDatabase uniqueidentifier NULL,
         PlannedVersion bigint NOT NULL CONSTRAINT DF_exconn_State_PlannedVersion DEFAULT (0),
+        MissedSeen bigint NOT NULL CONSTRAINT DF_exconn_State_MissedSeen DEFAULT (0),
         CONSTRAINT PK_exconn_State PRIMARY KEY CLUSTERED (Id)
     );
 GO
@@ -132,7 +133,7 @@ GO
 -- The triggers only write to exconn.Outbox, and read nothing but the rows that their statement changed.
 -- SET ROWCOUNT 0: a session that limits its rows could not draw from a sequence (and options end with the trigger).
 -- XACT_ABORT OFF and CATCH: what cannot be noted does not fail the planner's statement, unless the transaction is
--- lost anyway; it is counted in exconn.Missed and found by the next comparison.
+-- lost anyway; it is counted in exconn.Missed, and the reader finds it by a comparison when the count grew.
 CREATE TRIGGER {{schema}}.exconn_Appointments ON {{appointments}}
 AFTER INSERT, UPDATE, DELETE
 AS

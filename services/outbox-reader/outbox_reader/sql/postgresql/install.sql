@@ -55,7 +55,8 @@ CREATE TABLE IF NOT EXISTS exconn.State (
     Id int NOT NULL DEFAULT 1 CONSTRAINT PK_exconn_State PRIMARY KEY CONSTRAINT CK_exconn_State_One CHECK (Id = 1),
     OutboxIdentity uuid NOT NULL DEFAULT gen_random_uuid(),
     StateDatabase uuid NULL,
-    PlannedVersion bigint NOT NULL DEFAULT 0
+    PlannedVersion bigint NOT NULL DEFAULT 0,
+    MissedSeen bigint NOT NULL DEFAULT 0
 );
 INSERT INTO exconn.State (Id) VALUES (1) ON CONFLICT DO NOTHING;
 
@@ -100,7 +101,7 @@ AS $body$
 $body$;
 
 {{drop_triggers}}
--- A trigger never fails the planner's statement: what cannot be noted is counted, and found by the next comparison.
+-- A trigger never fails the planner's statement: what cannot be noted is counted, and the reader finds it by a comparison.
 -- SECURITY DEFINER: users of Dime.Scheduler need no rights in this schema.
 CREATE OR REPLACE FUNCTION exconn.NoteAppointments() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
