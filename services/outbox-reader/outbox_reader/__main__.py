@@ -40,6 +40,7 @@ async def serve(settings: Settings, ops: Ops) -> None:
         tasks.create_task(upkeep.watch(keeping, ops.reporter("planning")))
         tasks.create_task(upkeep.every(5, "leases", partial(upkeep.free_expired, keeping)))
         tasks.create_task(upkeep.every(5, "depth", partial(upkeep.measure, keeping)))
+        tasks.create_task(upkeep.every(30, "parked rows", partial(upkeep.settle_parked, keeping)))
         await state.there()
         planning = Planning(planning_database, settings.zone)
         epochs = Epochs(keeping, state, lambda: planning_database.connects, tuning.check_every_s)

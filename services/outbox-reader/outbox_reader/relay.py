@@ -41,7 +41,7 @@ class Outbox(Protocol):
     async def rivals(self) -> set[int]: ...
     async def done(self, token: UUID, version: int) -> int: ...
     async def release(self, token: UUID, ids: Iterable[int], delay: float) -> None: ...
-    async def park(self, token: UUID, reasons: Mapping[int, str]) -> None: ...
+    async def park(self, token: UUID, reasons: Mapping[int, str], version: int | None) -> None: ...
 
 
 class Planning(Protocol):
@@ -162,7 +162,7 @@ class Relay:
         if not alone:
             self._careful = len(rows)
         elif min(row.attempts for row in rows) >= TRIES:
-            await self._outbox.park(token, {row.id: f"defect: {type(error).__name__}" for row in rows})
+            await self._outbox.park(token, {row.id: f"defect: {type(error).__name__}" for row in rows}, None)
 
     async def _ours(self, token: UUID, rows: list[OutboxRow]) -> list[OutboxRow]:
         """Give back what a concurrent reader holds too: never are two at work on one appointment."""
@@ -202,7 +202,7 @@ class Relay:
         if told.later:
             await self._outbox.release(token, [row.id for row in told.later], _patience(told.later))
         if told.unreadable:
-            await self._outbox.park(token, told.unreadable)
+            await self._outbox.park(token, told.unreadable, version)
         await self._outbox.done(token, version)
         return next(iter(outcomes), None) if all(outcomes) else None
 

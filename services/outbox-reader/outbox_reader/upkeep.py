@@ -31,6 +31,7 @@ class Keeping(Protocol):
     async def newest_id(self) -> int: ...
     async def replay(self, after: int, until: int, since: datetime, above: int) -> tuple[int, int | None]: ...
     async def prune(self, days: int) -> int: ...
+    async def replaced(self) -> int: ...
     async def depths(self) -> list[Depth]: ...
 
 
@@ -57,6 +58,12 @@ async def prune(keeping: Keeping, days: int) -> None:
     """Remove old done rows, a bounded number at a time."""
     while await keeping.prune(days):  # noqa: ASYNC110 - no event: the planner goes first
         await asyncio.sleep(0.05)
+
+
+async def settle_parked(keeping: Keeping) -> None:
+    """Let go of parked rows that a later one of their appointment replaced; the others stay until then."""
+    while settled := await keeping.replaced():
+        metrics.ROWS.labels("replaced").inc(settled)
 
 
 async def measure(keeping: Keeping) -> None:

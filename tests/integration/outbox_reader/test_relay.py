@@ -116,46 +116,6 @@ async def test_what_the_broker_does_not_confirm_is_told_later(reader, planner):
     assert told[number].version > told[other].version
 
 
-async def test_an_unreadable_row_is_parked_and_told_while_others_flow(reader, planner, sql):
-    bad = await planner.add_appointment("Bad", START, START + HOUR, importance=7)
-    good = await planner.add_appointment("Good", START, START + HOUR)
-    worse = await planner.add_appointment("Worse", START, START + HOUR)
-    await break_view(sql, worse)
-
-    await reader.drain()
-
-    assert {told.appointment_id for told in reader.broker.changed} == {bad, good}
-    (told,) = reader.broker.unreadable
-    assert told.appointment_id == worse
-    parked = await sql.fetch("SELECT AppointmentId, Reason FROM exconn.Outbox WHERE State = 3")
-    assert [(row["appointmentid"], row["reason"]) for row in parked] == [(worse, told.reason)]
-
-
-async def break_view(sql, number):
-    """One row of the view cannot be computed."""
-    view = await sql.fetchval("SELECT pg_get_viewdef('exconn.appointmentsnapshot')")
-    await sql.execute(
-        f"CREATE OR REPLACE VIEW exconn.AppointmentSnapshot AS SELECT AppointmentId, AppointmentGuid,"
-        f" CASE WHEN AppointmentId = {number} THEN (1 / (AppointmentId - {number}))::text ELSE Snapshot END AS Snapshot"
-        f" FROM ({view.rstrip(';')}) AS v"
-    )
-
-
-async def test_a_snapshot_that_is_no_snapshot_is_parked(reader, planner, sql):
-    number = await planner.add_appointment("Odd", START, START + HOUR)
-    await sql.execute("DROP VIEW exconn.AppointmentSnapshot")
-    await sql.execute(
-        "CREATE VIEW exconn.AppointmentSnapshot AS SELECT Id AS AppointmentId, AppointmentGuid,"
-        " json_build_object('id', Id, 'guid', AppointmentGuid, 'start', 'noon', 'end', '')::text AS Snapshot"
-        " FROM dbo.Appointments"
-    )
-
-    await reader.drain()
-
-    (told,) = reader.broker.unreadable
-    assert (told.appointment_id, told.reason) == (number, "start: no local time")
-
-
 async def test_two_readers_end_with_what_the_planning_shows(build, planner, sql):
     broker = Broker()
     first, second = await build(broker), await build(broker)

@@ -65,7 +65,7 @@ async def test_rows_are_given_back_or_parked(reader, planning):
     first, second = await outbox.claim(TOKEN, 10, 60)
 
     await outbox.release(TOKEN, [first.id], 30.5)
-    await outbox.park(TOKEN, {second.id: "end before start: Fällt aus"})
+    await outbox.park(TOKEN, {second.id: "end before start: Fällt aus"}, 7)
 
     rows = await planning.fetch(
         "SELECT State, Reason, DueAt > CreatedAt + interval '20 s' FROM exconn.Outbox ORDER BY Id"
@@ -110,6 +110,21 @@ async def test_rows_are_replayed_and_pruned(reader, planning):
 
     assert (replayed, kept, pruned) == ((1, newest), 0, 1)
     assert await planning.fetchval("SELECT Cause FROM exconn.Outbox") == "replay"
+
+
+async def test_parked_row_that_was_replaced_is_done(reader, planning):
+    outbox, keeping = Outbox(reader), Keeping(reader)
+    for version in (1, 2):
+        await planning.execute("UPDATE dbo.Appointments SET Locked = NOT Locked")
+        (row,) = await outbox.claim(TOKEN, 10, 60)
+        await outbox.park(TOKEN, {row.id: "unreadable"}, version)
+
+    replaced = await keeping.replaced()
+
+    assert replaced == 1
+    assert [
+        tuple(row) for row in await planning.fetch("SELECT State, Version FROM exconn.Outbox ORDER BY Id")
+    ] == [(2, 1), (3, 2)]
 
 
 async def test_rows_are_enqueued_once(reader, planning):
@@ -196,7 +211,7 @@ async def test_every_statement_is_known_to_these_tests(reader, planning, plannin
     await outbox.rivals()
     await outbox.done(TOKEN, 1)
     await outbox.release(TOKEN, [1], 1)
-    await outbox.park(TOKEN, {1: "x"})
+    await outbox.park(TOKEN, {1: "x"}, None)
     await outbox.claim_shared(TOKEN, 1)
     await outbox.expand(TOKEN, 1, 1, 1, 1)
     await outbox.enqueue([(1, PUMP)], cause="replay", priority=1)
@@ -204,6 +219,7 @@ async def test_every_statement_is_known_to_these_tests(reader, planning, plannin
     await keeping.newest_id()
     await keeping.replay(0, 1, datetime.now(UTC), 0)
     await keeping.prune(1)
+    await keeping.replaced()
     await keeping.depths()
     await keeping.identity()
     await keeping.confirm(STATE, 1)

@@ -86,6 +86,32 @@ _PRUNE: Final[Statement] = {
             LIMIT 1000 FOR UPDATE SKIP LOCKED)""",
 }
 
+# A version and a later time: neither what was read before the row was parked counts, nor what its own batch read.
+_REPLACED: Final[Statement] = {
+    "mssql": """
+        UPDATE TOP (1000) p
+        SET State = 2
+        FROM exconn.Outbox AS p WITH (READPAST, READCOMMITTEDLOCK, ROWLOCK)
+        WHERE p.State = 3 AND EXISTS (
+            SELECT 1 FROM exconn.Outbox AS later WITH (READPAST, READCOMMITTEDLOCK, ROWLOCK)
+            WHERE later.AppointmentId = p.AppointmentId AND later.State IN (2, 3)
+                AND later.Version > ISNULL(p.Version, 0) AND later.DoneAt > p.DoneAt
+                AND (later.AppointmentGuid = p.AppointmentGuid OR later.AppointmentGuid IS NULL
+                    OR p.AppointmentGuid IS NULL))""",
+    "postgresql": """
+        UPDATE exconn.Outbox
+        SET State = 2
+        WHERE Id IN (
+            SELECT p.Id FROM exconn.Outbox AS p
+            WHERE p.State = 3 AND EXISTS (
+                SELECT 1 FROM exconn.Outbox AS later
+                WHERE later.AppointmentId = p.AppointmentId AND later.State IN (2, 3)
+                    AND later.Version > coalesce(p.Version, 0) AND later.DoneAt > p.DoneAt
+                    AND (later.AppointmentGuid = p.AppointmentGuid OR later.AppointmentGuid IS NULL
+                        OR p.AppointmentGuid IS NULL))
+            LIMIT 1000 FOR UPDATE SKIP LOCKED)""",
+}
+
 _DEPTH: Final[Statement] = {
     "mssql": """
         SELECT o.State, o.Priority, COUNT(*), DATEDIFF(SECOND, MIN(o.CreatedAt), SYSUTCDATETIME())
@@ -185,6 +211,13 @@ class Keeping:
     async def prune(self, days: int) -> int:
         """Remove up to 1000 rows that were done more than `days` days ago, and count them."""
         return await self._database.run(_PRUNE, days)
+
+    async def replaced(self) -> int:
+        """Mark up to 1000 parked rows as done whose appointment was told later, and count them.
+
+        Also where it was unreadable again: then the later row is the one that stays parked.
+        """
+        return await self._database.run(_REPLACED)
 
     async def depths(self) -> list[Depth]:
         """How many rows are new, claimed or parked."""

@@ -109,15 +109,16 @@ _RELEASE: Final[Statement] = {
 _PARK: Final[Statement] = {
     "mssql": """
         UPDATE o
-        SET State = 3, DoneAt = SYSUTCDATETIME(), Reason = given.Reason, LeaseToken = NULL, LeaseUntil = NULL
+        SET State = 3, DoneAt = SYSUTCDATETIME(), Version = CAST(? AS bigint), Reason = given.Reason,
+            LeaseToken = NULL, LeaseUntil = NULL
         FROM exconn.Outbox AS o WITH (ROWLOCK)
         INNER JOIN OPENJSON(CAST(? AS nvarchar(max)))
             WITH (Id bigint '$.id', Reason nvarchar(400) '$.reason') AS given ON given.Id = o.Id
         WHERE o.State = 1 AND o.LeaseToken = CAST(? AS uniqueidentifier)""",
     "postgresql": """
         UPDATE exconn.Outbox AS o
-        SET State = 3, DoneAt = clock_timestamp() AT TIME ZONE 'utc', Reason = given.reason,
-            LeaseToken = NULL, LeaseUntil = NULL
+        SET State = 3, DoneAt = clock_timestamp() AT TIME ZONE 'utc', Version = CAST(? AS bigint),
+            Reason = given.reason, LeaseToken = NULL, LeaseUntil = NULL
         FROM json_to_recordset(CAST(? AS json)) AS given (id bigint, reason varchar(400))
         WHERE o.Id = given.id AND o.State = 1 AND o.LeaseToken = CAST(? AS uuid)""",
 }
@@ -262,10 +263,10 @@ class Outbox:
         """Give rows back, due after `delay` seconds, where they are still under this lease."""
         await self._database.run(_RELEASE, int(delay * 1000), json.dumps(list(ids)), str(token))
 
-    async def park(self, token: UUID, reasons: Mapping[int, str]) -> None:
-        """Put rows aside with a reason, where they are still under this lease."""
+    async def park(self, token: UUID, reasons: Mapping[int, str], version: int | None) -> None:
+        """Put rows aside with a reason, where they are still under this lease; `version` where one was drawn."""
         given = [{"id": number, "reason": reason[:400]} for number, reason in reasons.items()]
-        await self._database.run(_PARK, json.dumps(given), str(token))
+        await self._database.run(_PARK, version, json.dumps(given), str(token))
 
     async def claim_shared(self, token: UUID, lease: int) -> list[SharedRow]:
         """Lease some rows that name a shared row."""
