@@ -83,7 +83,7 @@ class Scene:
         deadline = time.monotonic() + PATIENCE_S
         async with State.open(self.world.state_dsn, self.world.planning_dsn) as state:
             while left := await self._left(state, held):
-                self._be_patient(deadline, left)
+                self._be_patient(deadline, f"{left}: {await self.ask(_WAITING)}")
                 await asyncio.sleep(LOOK_EVERY_S)
 
     async def _left(self, state: State, held: Collection[str]) -> str | None:
@@ -91,7 +91,7 @@ class Scene:
         if left := await state.unfinished(held):
             return left
         undecided = await self.ask(
-            "SELECT count(*) FROM appointment WHERE generation < (SELECT max(generation) FROM settings_generation)"
+            "SELECT count(*) FROM appointment WHERE generation < (SELECT max(generation) FROM appointment)"
         )
         return f"{undecided} appointments to decide again" if undecided else await state.unfinished(held)
 
@@ -124,6 +124,17 @@ class Scene:
             return faults + await _left_over(state, failed, held) + await untold(state)
         finally:
             await state.close()
+
+
+_WAITING = """
+SELECT json_agg(json_build_array(l.id, l.mailbox, l.want_seq, l.done_seq, l.due_at - now(), l.tries, l.missing_since,
+                                 a.operation, a.outcome, a.settled_after - now(), m.state, m.work_at - now(),
+                                 m.hold_until - now(), m.write_until - now()))
+FROM link l JOIN mailbox m ON m.address = l.mailbox
+LEFT JOIN attempt a ON a.link_id = l.id AND (a.outcome IS NULL OR a.outcome = 'unknown')
+WHERE l.want_seq > l.done_seq AND l.frozen IS NULL
+"""
+"""What a person would look at first where links wait in vain."""
 
 
 async def _ask(dsn: str, statement: str, *values: Any) -> Any:
