@@ -14,7 +14,8 @@ from common.service import Ops, Service
 from common.service import main as run
 from outbox_reader import upkeep
 from outbox_reader.backfill import Backfill
-from outbox_reader.commands import COMMANDS, check
+from outbox_reader.checking import check
+from outbox_reader.commands import COMMANDS
 from outbox_reader.epochs import Epochs
 from outbox_reader.expanding import expand_forever
 from outbox_reader.missed import Missed

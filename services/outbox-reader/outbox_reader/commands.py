@@ -1,4 +1,4 @@
-"""The commands of outbox-reader: schema, backfill, replay, check."""
+"""The commands of outbox-reader: schema, backfill, replay."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from datetime import date, datetime, time, tzinfo
 from pathlib import Path
 from typing import cast
 
-from common import amqp, db
-from common.errors import Configuration, SyncError
+from common import db
+from common.errors import Configuration
 from common.planning import database
 from common.planning.database import Dialect
 from common.planning.reading import Planning
-from common.service import Command
+from common.service import DONE, FAILED, WRONG, Command
 from outbox_reader import upkeep
 from outbox_reader.backfill import Backfill, Summary
 from outbox_reader.schema import schema_command
@@ -24,8 +24,6 @@ from outbox_reader.settings import Settings
 from outbox_reader.store.keeping import Keeping
 from outbox_reader.store.outbox import Outbox
 from outbox_reader.store.state import State
-
-DONE, FAILED, WRONG = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,30 +150,6 @@ async def _replay(settings: Settings, arguments: Namespace) -> int:
 
 def _aware(moment: datetime, zone: tzinfo) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
-
-
-async def check(settings: Settings) -> list[tuple[str, str | None]]:
-    """Each neighbour, with what is wrong with it."""
-    return [
-        ("planning", await _check_planning(settings)),
-        ("postgresql", await db.check(settings.postgres_dsn)),
-        ("rabbitmq", await amqp.check(settings.amqp_url)),
-    ]
-
-
-async def _check_planning(settings: Settings) -> str | None:
-    """Everything the reader does there, without leaving a trace; a version drawn too many means nothing."""
-    async with database.connect(settings.planning_odbc, settings.planning_dialect, size=1) as connection:
-        try:
-            await Keeping(connection).identity()
-            await Keeping(connection).depths()
-            await Keeping(connection).replay(0, 0, upkeep.BEGINNING, 0)
-            planning = Planning(connection, settings.zone)
-            await planning.next_version()
-            await planning.read(await planning.ids(0, 1))
-        except SyncError as error:
-            return f"{error.code}: {error}"
-    return None
 
 
 COMMANDS = (

@@ -216,6 +216,7 @@ async def test_every_statement_is_known_to_these_tests(reader, planning, plannin
     await outbox.expand(TOKEN, 1, 1, 1, 1)
     await outbox.enqueue([(1, PUMP)], cause="replay", priority=1)
     await keeping.free_expired()
+    await keeping.may_number()
     await keeping.newest_id()
     await keeping.replay(0, 1, datetime.now(UTC), 0)
     await keeping.prune(1)

@@ -68,6 +68,11 @@ _REPLAY: Final[Statement] = {
         SELECT count(*), max(Id) FROM page""",
 }
 
+_MAY_NUMBER: Final[Statement] = {
+    "mssql": "SELECT HAS_PERMS_BY_NAME(N'exconn.OutboxId', N'OBJECT', N'UPDATE')",
+    "postgresql": "SELECT CAST(has_sequence_privilege('exconn.OutboxId', 'USAGE') AS int)",
+}
+
 _NEWEST: Final[Statement] = {
     "mssql": "SELECT ISNULL(MAX(Id), 0) FROM exconn.Outbox",
     "postgresql": "SELECT coalesce(max(Id), 0) FROM exconn.Outbox",
@@ -193,6 +198,13 @@ class Keeping:
     async def free_expired(self) -> int:
         """Make rows new again whose lease has run out; at most 1000, counted."""
         return await self._database.run(_EXPIRED)
+
+    async def may_number(self) -> None:
+        """Raise `Configuration` where new rows would get no id: a row must be added to meet it otherwise."""
+        ((allowed,),) = await self._database.rows(_MAY_NUMBER)
+        if allowed == 0:  # NULL where SQL Server cannot say
+            reason = "the sequence exconn.OutboxId may not be drawn from"
+            raise Configuration(reason, code="EXC-PLANNING-SCHEMA", scope="tenant")
 
     async def newest_id(self) -> int:
         """The highest id of all rows."""
