@@ -198,7 +198,7 @@ ELSE
 
 -- What was missed since the installation.
 INSERT INTO @findings (Verdict, Subject, Finding)
-SELECT 'warning', N'exconn.Missed', CONCAT(CONVERT(bigint, s.current_value), N' statements could not be noted since the installation: run a backfill, and look for the cause.')
+SELECT 'warning', N'exconn.Missed', CONCAT(CONVERT(bigint, s.current_value), N' statements could not be noted since the installation. The reader finds their changes by itself; look for the cause.')
 FROM sys.sequences AS s
 WHERE s.object_id = OBJECT_ID(N'exconn.Missed') AND CONVERT(bigint, s.current_value) > 0;
 
