@@ -17,7 +17,7 @@ from outbox_reader.backfill import Backfill
 from outbox_reader.checking import check
 from outbox_reader.commands import COMMANDS
 from outbox_reader.epochs import Epochs
-from outbox_reader.expanding import expand_forever
+from outbox_reader.expanding import expand_and_wake
 from outbox_reader.missed import Missed
 from outbox_reader.relay import Relay
 from outbox_reader.requeue import QUEUE, requeue
@@ -48,11 +48,12 @@ async def serve(settings: Settings, ops: Ops) -> None:
         publish = partial(broker.publish_all, timeout=tuning.publish_timeout_s)
         relay = Relay(outbox, planning, epochs, publish, tuning, lambda: broker.connected)
         backfill = Backfill(planning, outbox, state, tuning.absent_apart_s)
+        expand = partial(expand_and_wake, outbox, tuning, relay.wake)
         handler = partial(requeue, outbox=outbox, state=state, wake=relay.wake)
         missed = Missed(keeping, backfill, state.recovering, tuning.recover_days, tuning.missed_after_s)
         recover = partial(upkeep.recover, epochs, keeping, backfill, state.recovering, tuning.recover_days)
         tasks.create_task(relay.run())
-        tasks.create_task(expand_forever(outbox, tuning, relay.wake))
+        tasks.create_task(upkeep.every(tuning.poll_max_s, "expansion", expand))
         tasks.create_task(broker.consume(QUEUE, [OutboxRequeue.type], handler, batch=50))
         tasks.create_task(upkeep.every(tuning.note_every_s, "notes", epochs.note))
         tasks.create_task(upkeep.every(1, "recovery", recover))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID, uuid4
 
 import structlog
 
-from common.errors import SyncError
 from outbox_reader import metrics
 from outbox_reader.records import SharedRow
 from outbox_reader.settings import Tuning
@@ -26,17 +24,10 @@ class Outbox(Protocol):
     async def expand(self, token: UUID, row_id: int, size: int, priority: int, lease: int) -> int: ...
 
 
-async def expand_forever(outbox: Outbox, tuning: Tuning, wake: Callable[[], None]) -> None:
-    """Expand shared rows until cancelled; a killed expansion goes on at its cursor when its lease is over."""
-    while True:
-        try:
-            if await expand_all(outbox, tuning):
-                wake()
-        except SyncError as error:
-            log.warning("expansion.failed", code=error.code, reason=str(error))
-        except Exception:
-            log.exception("expansion.failed")
-        await asyncio.sleep(tuning.poll_max_s)
+async def expand_and_wake(outbox: Outbox, tuning: Tuning, wake: Callable[[], None]) -> None:
+    """Expand what is due now, and wake whoever tells it; what a killed reader began goes on at its cursor."""
+    if await expand_all(outbox, tuning):
+        wake()
 
 
 async def expand_all(outbox: Outbox, tuning: Tuning) -> int:

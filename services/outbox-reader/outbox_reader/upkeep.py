@@ -35,13 +35,17 @@ class Keeping(Protocol):
     async def depths(self) -> list[Depth]: ...
 
 
-async def every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
-    """Do this again and again until cancelled; what goes wrong is told, and tried again the next time."""
+async def every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> NoReturn:
+    """Do this again and again until cancelled; what goes wrong is told once, and tried again the next time."""
+    said: str | None = None
     while True:
         try:
             await work()
+            said = None
         except SyncError as error:
-            log.warning("upkeep.failed", work=name, code=error.code, reason=str(error))
+            if str(error) != said:
+                log.warning("upkeep.failed", work=name, code=error.code, reason=str(error))
+            said = str(error)
         except Exception:
             log.exception("upkeep.failed", work=name)
         await asyncio.sleep(seconds)
