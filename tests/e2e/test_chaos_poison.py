@@ -45,7 +45,7 @@ async def test_messages_that_nobody_understands_become_dead_letters_and_everythi
 @pytest.mark.parametrize("date", ["infinity", "20000-01-01"])
 async def test_an_unreadable_row_fails_alone_and_heals_when_it_is_corrected(world, seed, date):
     made = world(faults=False)
-    async with Scene.open(made, seed) as scene:
+    async with Scene.open(made, seed, switching=False) as scene:
         made.start("outbox-reader", wait=False)
         made.start("graph-publisher")
         ill = scene.day.planned[0]
