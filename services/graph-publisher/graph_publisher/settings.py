@@ -38,7 +38,7 @@ class Tuning(Section):
     """Connections to the state database."""
     plan_batch: Annotated[int, Field(ge=1, le=1000)] = 200
     """Messages planned in one database transaction."""
-    lanes: Annotated[int, Field(ge=1, le=1000)] = 64
+    lanes: Annotated[int, Field(ge=1, le=1000)] = 200
     """Mailboxes worked on at once by one process."""
     slots: Annotated[int, Field(ge=1, le=3)] = 3
     """Requests in flight per mailbox: Graph allows 4, one is the read lane's."""

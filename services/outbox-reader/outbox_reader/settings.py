@@ -29,7 +29,7 @@ class Tuning(Section):
     )
     connections: int = Field(4, ge=2, le=20, description="connections to the planning database")
     poll_min_s: Seconds = Field(0.05, description="pause between looks at the outbox after there was work")
-    poll_max_s: Seconds = Field(1.0, description="longest pause between looks at an outbox without work")
+    poll_max_s: Seconds = Field(0.25, description="longest pause between looks at an outbox without work")
     lease_s: int = Field(60, ge=15, le=3600, description="how long the rows of a killed reader wait")
     publish_timeout_s: Seconds = Field(10.0, description="for the confirms of one batch")
     retry_max_s: Seconds = Field(5.0, description="longest pause while a neighbour is away")

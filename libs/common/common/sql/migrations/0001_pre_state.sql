@@ -217,3 +217,9 @@ CREATE TABLE audit (
     subject    text NOT NULL,
     details    jsonb NOT NULL DEFAULT '{}'
 );
+
+-- Numbers of another state database, which a running service may still hold, never mean a row of this one.
+SELECT setval(pg_get_serial_sequence('link', 'id'), (extract(epoch FROM now()) * 1000000)::bigint),
+       setval(pg_get_serial_sequence('attempt', 'id'), (extract(epoch FROM now()) * 1000000)::bigint),
+       setval(pg_get_serial_sequence('settings_generation', 'generation'),
+              extract(epoch FROM now() - timestamptz '2020-01-01 00:00Z')::bigint);
