@@ -396,6 +396,18 @@ async def test_what_can_be_read_again_replaces_what_could_not(publisher: Publish
     assert told["superseded_by"] == newer["id"]
 
 
+async def test_what_was_read_before_does_not_replace_what_cannot_be_read_since(publisher: Publisher) -> None:
+    await publisher.plan(changed(snapshot(1), 1))
+    unreadable = AppointmentUnreadable(
+        appointment_id=1, appointment_guid=guid(1), epoch=1, version=3, reason="StartDate is empty"
+    )
+    await publisher.planner.handle([unreadable])
+    await publisher.plan(changed(snapshot(1), 2))
+
+    codes = "SELECT superseded_by FROM transaction WHERE code = 'EXC-UNREADABLE'"
+    assert [row["superseded_by"] for row in await publisher.pool.fetch(codes)] == [None]
+
+
 async def test_a_tenant_with_many_mailboxes_leaves_places_to_another(publisher: Publisher) -> None:
     await publisher.pool.executemany(
         "INSERT INTO mailbox (address, profile, work_at) VALUES ($1, $2, now() - $3 * interval '1 second')",

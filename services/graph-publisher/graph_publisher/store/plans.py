@@ -86,10 +86,17 @@ class PlanStore:
 
 
 async def _readable_again(connection: Connection, news: Sequence[AppointmentChanged]) -> None:
-    """What could be read replaces the transactions that say that it could not."""
+    """What could be read replaces the transactions that say that it could not, unless those are newer.
+
+    Where it brought no transaction of its own, they are replaced by the newest that there is.
+    """
     await connection.execute(
         """UPDATE transaction t
            SET superseded_by = (SELECT max(n.id) FROM transaction n WHERE n.appointment_id = t.appointment_id)
-           WHERE t.appointment_id = ANY($1) AND t.code = 'EXC-UNREADABLE' AND t.superseded_by IS NULL""",
+           FROM unnest($1::bigint[], $2::int[], $3::bigint[]) AS n (id, epoch, version)
+           WHERE t.appointment_id = n.id AND t.code = 'EXC-UNREADABLE' AND t.superseded_by IS NULL
+             AND (t.epoch, t.version) < (n.epoch, n.version)""",
         [message.appointment_id for message in news],
+        [message.epoch for message in news],
+        [message.version for message in news],
     )
