@@ -62,7 +62,10 @@ class State:
         if waiting := await self._unplanned():
             return f"{waiting} appointments that are published but not planned"
         links = await self._fetch(
-            "SELECT FROM link WHERE want_seq > done_seq AND frozen IS NULL AND mailbox <> ALL($1)", list(held)
+            # What is gone is looked for once more after an hour, and nobody waits for that.
+            "SELECT FROM link WHERE want_seq > done_seq AND frozen IS NULL AND mailbox <> ALL($1)"
+            " AND due_at < now() + interval '30 minutes'",
+            list(held),
         )
         if links is None:
             return "the state database does not answer"

@@ -148,7 +148,9 @@ async def _ask(dsn: str, statement: str, *values: Any) -> Any:
 async def _left_over(state: Any, failed: Collection[str], held: Collection[str]) -> list[str]:
     """Rows that should have been closed."""
     pending = await state.fetch(
-        "SELECT id, mailbox, code FROM transaction WHERE status = 'pending' AND mailbox <> ALL($1)",
+        "SELECT t.id, t.mailbox, t.code FROM transaction t LEFT JOIN link l ON l.id = t.link_id"
+        " WHERE t.status = 'pending' AND t.mailbox <> ALL($1)"
+        " AND coalesce(l.due_at, now()) < now() + interval '30 minutes'",  # a last look at what is gone
         list(held),
     )
     broken = await state.fetch(

@@ -12,7 +12,9 @@ async def untold(state: Any) -> list[str]:
         "SELECT id, link_id, appointment_id, appointment_guid, action, status, code, epoch, version, want_seq,"
         " superseded_by, closed_at, created_at FROM transaction WHERE direction = 'out' ORDER BY id"
     )
-    links = await state.fetch("SELECT id, wanted IS NULL AS absent, frozen, event_id, done_seq FROM link")
+    links = await state.fetch(
+        "SELECT id, wanted IS NULL AS absent, surplus_event, frozen, event_id, done_seq FROM link"
+    )
     return [
         fault
         for story in _by(rows, "appointment_id", "appointment_guid").values()
@@ -47,15 +49,15 @@ def _disorder(story: Sequence[Any]) -> list[str]:
     faults += [
         f"transaction {row['id']} is superseded by {row['superseded_by']}"
         for row in story
-        if row["superseded_by"] is not None and row["superseded_by"] <= row["id"]
+        if row["superseded_by"] is not None and row["superseded_by"] < row["id"]
     ]
     return faults
 
 
 def _ending(link: Any, story: Sequence[Any]) -> list[str]:
     """Of one link: sequences grow, and the last transaction tells what the calendar shows now."""
-    if not story:
-        return [f"link {link['id']} has no transaction"]
+    if not story:  # a last look at an event that is gone is no change
+        return [] if link["surplus_event"] else [f"link {link['id']} has no transaction"]
     faults = [
         f"transaction {later['id']} goes back from {earlier['want_seq']} to {later['want_seq']}"
         for earlier, later in pairwise(story)
