@@ -1,4 +1,4 @@
-"""A wire that can be cut: what stands between a client and its server."""
+"""A broker to publish to, and a wire that can be cut: what stands between a client and its server."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+
+from common import amqp, consuming
 
 
 class Wire:
@@ -84,3 +86,15 @@ async def wire(vhost: str) -> AsyncIterator[Wire]:
     yield wire
     with contextlib.suppress(OSError):
         await wire.close()
+
+
+@pytest.fixture
+async def broker(vhost: str) -> AsyncIterator[amqp.Broker]:
+    async with amqp.connect(vhost, name="test") as broker:
+        yield broker
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handlers that are hindered are called again at once."""
+    monkeypatch.setattr(consuming, "BACK_OFF", (0.01, 0.05))
