@@ -84,19 +84,22 @@ async def test_a_connection_that_was_killed_is_transient_and_the_next_one_works(
 
 
 async def test_connections_killed_while_idle_are_replaced(pool, database) -> None:
-    await asyncio.gather(*(pool.fetchval("SELECT pg_sleep(0.05)") for _ in range(3)))
+    who = "SELECT pg_backend_pid() FROM pg_sleep(0.05)"
+    killed = await asyncio.gather(*(pool.fetchval(who) for _ in range(3)))
     await kill_connections(database)
 
-    async def attempt() -> int:
+    async def attempt() -> int | None:
         try:
             async with db.transaction(pool) as connection:
-                return await connection.fetchval("SELECT 1")
+                return await connection.fetchval(who)
         except Transient:
-            return 0
+            return None
 
     async with asyncio.timeout(30):
-        while await attempt() != 1:
+        while (replaced_by := await attempt()) is None:
             pass
+
+    assert replaced_by not in killed
 
 
 async def test_a_server_that_is_away_is_transient() -> None:
