@@ -66,7 +66,10 @@ async def test_a_pause_ends_when_somebody_wakes_it():
     pace = Pace(60, 60, 60)
     waiting = asyncio.create_task(pace.wait())
     await asyncio.sleep(0)
+    paused = not waiting.done()
 
     pace.wake()
+    ended, _ = await asyncio.wait({waiting}, timeout=5)
 
-    await asyncio.wait_for(waiting, 5)
+    assert paused
+    assert ended == {waiting}
