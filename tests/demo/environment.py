@@ -22,7 +22,7 @@ HURRIED = {
     "EXCONN_PUBLISHER__LOOK_APART_S": "1",
     "EXCONN_PUBLISHER__SWEEP_S": "0.5",
     "EXCONN_PUBLISHER__HOLD_FIRST_S": "0.2",
-    "EXCONN_PUBLISHER__HOLD_CONFIGURATION_S": "5",
+    "EXCONN_PUBLISHER__HOLD_CONFIGURATION_S": "1",
 }
 """The defaults are made for a day of work, where nobody sits and watches; a story has a minute."""
 

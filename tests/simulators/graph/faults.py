@@ -22,7 +22,7 @@ For the login endpoint (no mailbox): token-401 (wrong secret), token-503, token-
 
 Further members of the request: `times` (1), `mailbox` (any), `method` (any, e.g. "POST"; listing-lag: any write),
 `skip` (let so many matching requests pass first), `seconds`, `retry_after`. At random (unless --kind) happen: 503, 503-empty,
-504, cut (each before and after), 429, 412, 401, slow and listing-lag.
+504, cut (each before and after), 429, 412, 401, 403, 404, slow and listing-lag.
 """
 
 import random
@@ -53,7 +53,7 @@ NAMES = _EITHER | _BEFORE | _SOFT | LOGIN | frozenset(_ALIASES)
 RANDOM = (
     ("503", "before"), ("503", "after"), ("503-empty", "before"), ("503-empty", "after"), ("504", "after"),
     ("cut", "before"), ("cut", "after"), ("429", "before"), ("412", "before"), ("401", "before"),
-    ("slow", "before"), ("listing-lag", "before"),
+    ("403", "before"), ("404", "before"), ("slow", "before"), ("listing-lag", "before"),
 )  # fmt: skip
 
 
