@@ -1,5 +1,6 @@
 """What can happen in a story. Each step says what it does, to whom, and does it; who watches is somebody else."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal, Protocol
@@ -41,7 +42,7 @@ class When:
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(ABC):
     """`name` is the appointment's in the story, "" where a step is about a resource."""
 
     name: str
@@ -53,8 +54,9 @@ class Step:
     timed: bool = field(default=True, kw_only=True)
     verb = ""
 
+    @abstractmethod
     async def play(self, scene: Scene) -> None:
-        raise NotImplementedError
+        """Do it."""
 
 
 @dataclass(frozen=True)
