@@ -12,14 +12,26 @@ from typing import Any
 import asyncpg
 
 from benchmarks import places
+from demo.environment import HURRIED
 from demo.processes import Process
 from demo.world import World
+from graph_publisher.settings import Tuning as PublisherTuning
+from outbox_reader.settings import Tuning as ReaderTuning
 from simulators.launch import Running, launch
 
 PATIENCE_S = 180
 
-AS_INSTALLED = {"EXCONN_READER__POLL_MAX_S": "1.0", "EXCONN_PUBLISHER__SWEEP_S": "2.0"}
-"""The defaults; the demo's own settings are in more of a hurry."""
+TUNINGS = {"EXCONN_READER__": ReaderTuning(), "EXCONN_PUBLISHER__": PublisherTuning()}
+
+
+def as_installed() -> dict[str, str]:
+    """The defaults, for everything that the demo has in more of a hurry."""
+    return {
+        name: str(getattr(tuning, name.removeprefix(prefix).lower()))
+        for name in HURRIED
+        for prefix, tuning in TUNINGS.items()
+        if name.startswith(prefix)
+    }
 
 
 @dataclass
@@ -67,7 +79,7 @@ UNKNOWN = "SELECT count(*) FROM exconn.Outbox WHERE Version > $1"
 def chain(appointments: int, mailboxes: int, latency_ms: int = 0) -> Iterator[Chain]:
     """Everything of ours as installed; logs go to a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="exconn-bench-") as folder, _graph(latency_ms) as graph:
-        settings = AS_INSTALLED | {
+        settings = as_installed() | {
             "EXCONN_PROFILES__CONTOSO__LOGIN_URL": graph.address,
             "EXCONN_PROFILES__CONTOSO__GRAPH_URL": f"{graph.address}/v1.0",
             "EXCONN_PROFILES__CONTOSO__CA_FILE": str(graph.ca_file),
