@@ -12,6 +12,7 @@ from common.errors import SyncError
 from common.graph.protocol import DuplicateTransaction, Event, Gone, key
 from graph_publisher import steps
 from graph_publisher.mapping import Values
+from graph_publisher.metrics import observe_lag
 from graph_publisher.store.attempts import Outcome
 from graph_publisher.store.lanes import Attempt, Due
 from graph_publisher.turn import Turn, outcome
@@ -96,9 +97,10 @@ async def _created(due: Due, attempt_id: int, values: Values, event: Event, turn
     turn.wrote()
     differing = steps.not_as_sent(values, event.values)
     known = values | {name: event.values[name] for name in differing}
-    await turn.attempts.succeeded(
+    closed = await turn.attempts.succeeded(
         attempt_id, event, steps.pairs(known, event.values), Outcome(201), done=not differing
     )
+    observe_lag(closed.lag if closed else None)
     await turn.attempts.surplus(due.id)
 
 
@@ -128,7 +130,8 @@ async def _settle_update(due: Due, attempt: Attempt, turn: Turn) -> None:
         return
     if steps.took_effect(values, due.fields, event):
         turn.wrote()
-        await turn.attempts.succeeded(attempt.id, event, steps.pairs(values, values), Outcome(200))
+        closed = await turn.attempts.succeeded(attempt.id, event, steps.pairs(values, values), Outcome(200))
+        observe_lag(closed.lag if closed else None)
     else:
         await turn.attempts.unapplied(attempt.id, Outcome(200, reason="the event does not show it"))
         await turn.give_up(due, due.tries, "the event does not show the change")
