@@ -70,9 +70,15 @@ def migrated(postgres_server: stack.Postgres) -> Iterator[str]:
 
 
 @pytest.fixture
-async def pool(postgres_server: stack.Postgres, migrated: str) -> AsyncIterator[db.Pool]:
-    """Connections to an empty state database."""
+def state_dsn(postgres_server: stack.Postgres, migrated: str) -> Iterator[str]:
+    """The DSN of an empty state database."""
     dsn = stack.fresh_database(postgres_server, template=migrated)
-    async with db.pool(dsn, application_name="tests") as connections:
-        yield connections
+    yield dsn
     stack.drop_database(dsn)
+
+
+@pytest.fixture
+async def pool(state_dsn: str) -> AsyncIterator[db.Pool]:
+    """Connections to an empty state database."""
+    async with db.pool(state_dsn, application_name="tests") as connections:
+        yield connections

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from common.errors import Permanent, SyncError, Transient
+from common.errors import Permanent, SyncError
 from common.graph.protocol import Event, Gone, key, key_parts
 from graph_publisher.adoption import Adoptable, Found, Verdict, index, judge, windows
 from graph_publisher.mapping import Values
@@ -17,7 +17,7 @@ from graph_publisher.steps import pairs, untouchable
 from graph_publisher.store.adoptions import AdoptionStore
 from graph_publisher.store.lanes import Due
 from graph_publisher.store.strays import Stray, note
-from graph_publisher.turn import Turn
+from graph_publisher.turn import LeaseLost, Turn
 
 log = structlog.get_logger()
 
@@ -158,7 +158,7 @@ async def _listed(events: AsyncIterator[Event], turn: Turn) -> AsyncIterator[Eve
 
 async def _beat(turn: Turn) -> None:
     if not await turn.keep_lease():
-        raise Transient("the lease was lost in a listing", code="EXC-STATE-UNAVAILABLE", scope="mailbox")
+        raise LeaseLost
 
 
 def mark_of(link: Adoptable, turn: Turn) -> str:

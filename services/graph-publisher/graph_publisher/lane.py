@@ -12,7 +12,7 @@ from common.errors import SyncError
 from common.zones import zone
 from graph_publisher.adopting import Adopter, needed
 from graph_publisher.store.lanes import Due
-from graph_publisher.turn import Turn
+from graph_publisher.turn import LeaseLost, Turn
 from graph_publisher.writing import work
 
 log = structlog.get_logger()
@@ -26,6 +26,8 @@ async def run(turn: Turn, adopter: Adopter) -> None:
     """
     try:
         await _work_off(turn, adopter)
+    except LeaseLost:
+        return
     except SyncError as error:
         if error.code == "EXC-STATE-UNAVAILABLE":
             raise

@@ -108,15 +108,6 @@ def not_as_sent(sent: Values, answered: Values) -> list[str]:
     ]
 
 
-def drifted(fields: Fields, answered: Values, sent: Values) -> list[str]:
-    """Name the fields that nobody sent and that are not as they were last seen: a person changed them."""
-    return [
-        name
-        for name, pair in fields.items()
-        if name not in sent and name in answered and not same(name, pair["seen"], answered[name])
-    ]
-
-
 def took_effect(sent: Values, fields: Fields, event: Event) -> bool:
     """Tell whether an update of unknown outcome was applied, from the event as it is now.
 

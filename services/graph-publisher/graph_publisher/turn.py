@@ -25,6 +25,11 @@ from graph_publisher.store.lanes import Due, LaneStore, Lease
 log = structlog.get_logger()
 T = TypeVar("T")
 
+
+class LeaseLost(Exception):
+    """The mailbox is another holder's by now: nothing may be called or released here any more."""
+
+
 _STATES = {
     "EXC-MAILBOX-NOT-FOUND": "no mailbox",
     "EXC-MAILBOX-NO-LICENCE": "no licence",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,9 +15,11 @@ from builders import ALICE, changed, deleted, guid, snapshot
 from common.errors import Permanent, Transient
 from common.graph.protocol import Event, key
 from fakes import FakeCalendar
-from graph_publisher import adopting
+from graph_publisher import adopting, lane
+from graph_publisher.adopting import Adopter
 from graph_publisher.adoption import transaction_key
 from graph_publisher.settings import Tuning
+from graph_publisher.turn import LeaseLost
 
 
 async def test_a_listing_that_ends_early_decides_nothing(publisher: Publisher) -> None:
@@ -193,3 +196,19 @@ def test_the_transaction_id_of_a_create_never_changes() -> None:
 
     assert str(made) == "7032474e-9d8e-53e1-8d31-e6cd099b87bd"
     assert made != transaction_key("test", guid(1), "ALICE", ALICE, 1)
+
+
+async def test_a_lease_lost_in_a_listing_is_not_given_back_by_who_lost_it(publisher: Publisher) -> None:
+    publisher.calendars.put(ALICE, LOOK)
+    await publisher.plan(changed(snapshot(1), cause="backfill"))
+    (lease,) = await publisher.take()
+    turn = publisher.turn(lease)
+    lease.until = time.monotonic()  # half of it is gone, so it is to be lengthened
+    await publisher.pool.execute("UPDATE mailbox SET write_token = gen_random_uuid(), time_zone = 'UTC'")
+    (due,) = await publisher.lanes.due(lease, 10)
+
+    with pytest.raises(LeaseLost):
+        await Adopter(publisher.adoptions).adopt(turn, [due])
+    await lane.run(publisher.turn(lease), Adopter(publisher.adoptions))
+    assert await publisher.pool.fetchval("SELECT write_token IS NOT NULL FROM mailbox")
+    assert publisher.subjects(ALICE) == ["Visit 1"]

@@ -57,21 +57,6 @@ def planning_dsn(postgres_server: stack.Postgres, planning_template: str) -> Ite
     stack.drop_database(dsn)
 
 
-@pytest.fixture(scope="session")
-def state_template(postgres_server: stack.Postgres) -> Iterator[str]:
-    dsn = stack.fresh_database(postgres_server)
-    asyncio.run(db.migrate(dsn))
-    yield dsn
-    stack.drop_database(dsn)
-
-
-@pytest.fixture
-def state_dsn(postgres_server: stack.Postgres, state_template: str) -> Iterator[str]:
-    dsn = stack.fresh_database(postgres_server, state_template)
-    yield dsn
-    stack.drop_database(dsn)
-
-
 @pytest.fixture
 async def sql(planning_dsn: str) -> AsyncIterator[Any]:
     """A plain pool to the planning database, to look into it."""

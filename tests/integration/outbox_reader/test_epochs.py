@@ -97,8 +97,8 @@ async def test_a_running_reader_meets_a_restored_planning_when_it_connects_again
 
 
 @pytest.fixture
-def other_state_dsn(postgres_server, state_template):
-    dsn = stack.fresh_database(postgres_server, state_template)
+def other_state_dsn(postgres_server, migrated):
+    dsn = stack.fresh_database(postgres_server, migrated)
     yield dsn
     stack.drop_database(dsn)
 

@@ -105,12 +105,6 @@ def test_the_order_of_categories_means_nothing() -> None:
     assert steps.not_as_sent({"categories": ["a", "b"]}, {"categories": ["b", "a"]}) == []
 
 
-def test_drift_is_what_nobody_sent() -> None:
-    answered = WANTED | {"body": "Mine", "subject": "New"}
-
-    assert steps.drifted(FIELDS, answered, {"subject": "New"}) == ["body"]
-
-
 @pytest.mark.parametrize(
     ("shown", "applied"),
     [
